@@ -1,0 +1,117 @@
+"""The nouns of the data room: one example, a rejected row, a data set, a retrieval test."""
+
+import unicodedata
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """What the rows of a data set are."""
+
+    PAIRS = "pairs"
+    SCORED = "scored"
+    LABELED = "labeled"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One usable row.
+
+    PAIRS uses query, positives and negatives; SCORED uses query and positives[0] as the two texts, and score;
+    LABELED uses text and label; TEXT uses text.
+
+    Attributes:
+        id: the given id, made unique, or ``STEM:LINE``.
+        line: line of the file (or number of the row) where the row starts, from 1.
+        doc_id: identity of the positive document.
+        group: whatever must stay on one side of a split.
+        weight: factor on the loss of this example, at least 0.
+    """
+
+    id: str
+    line: int
+    query: str = ""
+    positives: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    text: str = ""
+    score: float | None = None
+    label: str | None = None
+    doc_id: str | None = None
+    group: str | None = None
+    domain: str | None = None
+    task: str | None = None
+    weight: float = 1.0
+
+    def texts(self) -> tuple[str, ...]:
+        """The texts that say what this example teaches, negatives left out."""
+        return tuple(text for text in (self.query, *self.positives, self.text) if text)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be used: where it stands, why, and what it says."""
+
+    file: str
+    line: int
+    column: int | None
+    reason: str
+    raw: str
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return f"{place}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """All rows of one source.
+
+    Attributes:
+        path: the file or folder; None for data that came from Python.
+        roles: what each column that is used was taken for.
+        unused: the columns that are not used.
+        rejected: the rows that are not used; kept and rejected rows together are all rows.
+        sha256: of the files' bytes, or of the rows' content for data from Python.
+        format: how the source was read, with its encoding where that is not UTF-8.
+        notes: what a user should know about the reading, a sentence each.
+    """
+
+    path: Path | None
+    name: str
+    kind: Kind
+    examples: list[Example]
+    roles: dict[str, str]
+    unused: tuple[str, ...]
+    rejected: list[Rejected]
+    sha256: str
+    format: str
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSet:
+    """Queries, all documents to rank, and which documents are right.
+
+    Attributes:
+        queries: query id -> text.
+        documents: document id -> text.
+        relevant: query id -> document id -> grade, above 0.
+        sha256: of the content.
+        notes: what a user should know about the reading, a sentence each.
+    """
+
+    name: str
+    queries: dict[str, str]
+    documents: dict[str, str]
+    relevant: dict[str, dict[str, int]]
+    sha256: str
+    notes: tuple[str, ...] = field(default=())
+
+
+def normalized(text: str) -> str:
+    """The form in which two texts count as the same: NFKC, case folded, runs of white space as one space."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.casefold().split())
