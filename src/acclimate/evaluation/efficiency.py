@@ -1,0 +1,78 @@
+"""What a model costs to use: time of one query, documents a second, memory, size on disk."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acclimate.core.errors import DataError
+
+WARM_UP = 3
+
+
+def efficiency_metrics(
+    encode: Callable[[Sequence[str], str], NDArray[np.float32]],
+    queries: Sequence[str],
+    documents: Sequence[str],
+    *,
+    model_folder: Path,
+    clock: Callable[[], float],
+) -> dict[str, float]:
+    """Times encoding with the given clock: queries one by one, documents all at once.
+
+    Args:
+        encode: texts and role -> vectors ``[N, D]``.
+        queries: each is encoded alone once, after a short warm-up.
+        documents: encoded in one call.
+        model_folder: its files are counted.
+        clock: seconds, for instance ``time.perf_counter``.
+
+    Returns:
+        ``latency_ms_p50``, ``latency_ms_p95``, ``documents_per_second``, ``peak_memory_bytes`` (of the process since it
+        started) and ``model_bytes``.
+
+    Raises:
+        DataError: no queries or no documents.
+    """
+    if not queries or not documents:
+        raise DataError("nothing to time", "give at least one query and one document")
+    for query in queries[:WARM_UP]:
+        encode([query], "query")
+    milliseconds = [1000 * _seconds(encode, [query], "query", clock) for query in queries]
+    return {
+        "latency_ms_p50": float(np.percentile(milliseconds, 50)),
+        "latency_ms_p95": float(np.percentile(milliseconds, 95)),
+        "documents_per_second": len(documents) / _seconds(encode, documents, "document", clock),
+        "peak_memory_bytes": float(peak_memory_bytes()),
+        "model_bytes": float(model_bytes(model_folder)),
+    }
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had resident since it started."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts KiB, macOS bytes
+
+
+def model_bytes(folder: Path) -> int:
+    """Sum of the sizes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _seconds(
+    encode: Callable[[Sequence[str], str], NDArray[np.float32]],
+    texts: Sequence[str],
+    role: str,
+    clock: Callable[[], float],
+) -> float:
+    start = clock()
+    encode(texts, role)
+    return max(clock() - start, 1e-9)  # a coarse clock may not move

@@ -1,0 +1,49 @@
+"""What a model is tested on: texts and what is known about them. Names no encoder and no file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalTask:
+    """Find the relevant documents of each query among all documents.
+
+    ``relevant[q]`` maps the row of a document to its grade above zero.
+    """
+
+    main_metric: ClassVar[str] = "ndcg@10"
+    name: str
+    query_ids: Sequence[str]
+    queries: Sequence[str]
+    document_ids: Sequence[str]
+    documents: Sequence[str]
+    relevant: Sequence[dict[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityTask:
+    """Order pairs of texts as people's scores order them."""
+
+    main_metric: ClassVar[str] = "spearman"
+    name: str
+    first: Sequence[str]
+    second: Sequence[str]
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationTask:
+    """Tell labels from vectors: logistic regression fitted on train, its strength chosen on dev, scored on test."""
+
+    main_metric: ClassVar[str] = "macro_f1"
+    name: str
+    train_texts: Sequence[str]
+    train_labels: Sequence[str]
+    dev_texts: Sequence[str]
+    dev_labels: Sequence[str]
+    test_texts: Sequence[str]
+    test_labels: Sequence[str]
+
+
+Task: TypeAlias = RetrievalTask | SimilarityTask | ClassificationTask
