@@ -1,0 +1,1 @@
+"""Text to vectors: the encoder, its folder on disk, and what a method needs to edit it."""

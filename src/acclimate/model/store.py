@@ -1,0 +1,304 @@
+"""Encoders to and from folders that sentence-transformers reads."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import normalizers
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, T5EncoderModel
+
+from acclimate.core.errors import DataError, Place, ResourceError, UsageError
+from acclimate.core.files import replace_folder, sync_folder, write_json
+from acclimate.model.attention import use_fast_attention
+from acclimate.model.backbone import hidden_size, position_limit
+from acclimate.model.dense import ACTIVATIONS, Dense
+from acclimate.model.encoder import Encoder
+from acclimate.model.layout import Layout, modules_config, pooling_config, read_json, read_layout
+from acclimate.model.pooling import Pooling
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_UNBOUNDED = 512  # tokens, where neither the folder, the tokenizer nor the backbone names a limit
+_SAVE_AGAIN = "fetch or save the model again"
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Reads a sentence-transformers folder (either generation) or a plain transformers folder. fp32, on the CPU.
+
+    No code and no pickle of the folder is run; nothing is fetched.
+
+    Raises:
+        UsageError: not a model folder, or one with parts that are not supported.
+        DataError: files that are damaged or missing.
+    """
+    layout = read_layout(folder)
+    config = _config(layout.backbone)
+    tokenizer = _tokenizer(layout)
+    backbone = _backbone(layout.backbone, config)
+    max_length, notes = _max_length(layout, tokenizer, backbone)
+    return Encoder(
+        backbone,
+        tokenizer,
+        Pooling(layout.pooling or _default_pooling(config), layout.include_prompt),
+        dense=[_dense(path) for path in layout.dense],
+        normalize=layout.normalize,
+        prompts=dict(layout.prompts),
+        default_prompt_name=layout.default_prompt_name,
+        max_length=max_length,
+        truncate_dim=layout.truncate_dim,
+        notes=layout.notes + notes,
+    ).eval()
+
+
+def save_encoder(encoder: Encoder, folder: Path, card: str | None = None) -> None:
+    """Writes a sentence-transformers folder in the legacy layout; whoever reads sees the old folder or the new one.
+
+    Args:
+        encoder: what to save; its weights are written as fp32 safetensors.
+        folder: replaced when it exists.
+        card: the text of README.md; a plain one by default.
+
+    Raises:
+        ResourceError: the disk is full or not writable.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            staged.chmod(0o755)  # mkdtemp makes it for the owner alone
+            _write(encoder, staged, card if card is not None else _plain_card(encoder))
+            _sync(staged)
+            replace_folder(staged, folder)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(
+            f"the model cannot be saved: {error}", "free disk space or choose another --out", Place(folder)
+        ) from error
+
+
+def _config(folder: Path) -> Any:
+    raw = read_json(folder / "config.json")
+    where = Place(folder / "config.json")
+    if "auto_map" in raw:
+        remedy = "use a model whose architecture is part of transformers; code from a model folder is never run"
+        raise UsageError("this architecture is code of the model's own (auto_map)", remedy, where)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        remedy = "use a model that this version of transformers knows, or update transformers"
+        raise UsageError(f"transformers {transformers.__version__} cannot read it: {error}", remedy, where) from error
+
+
+def _tokenizer(layout: Layout) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(layout.backbone, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged tokenizer.json raises a plain Exception
+        raise DataError(f"the tokenizer cannot be read: {error}", _SAVE_AGAIN, Place(layout.backbone)) from error
+    if not tokenizer.is_fast:
+        raise UsageError("the model has no fast tokenizer", "use a model with a tokenizer.json", Place(layout.backbone))
+    if layout.lower_case:
+        _lower_case(tokenizer.backend_tokenizer)
+    return tokenizer
+
+
+def _lower_case(fast: Any) -> None:
+    """Puts lower-casing before the tokenizer's own normalization, where sentence-transformers has it."""
+    lower = normalizers.Lowercase()
+    fast.normalizer = lower if fast.normalizer is None else normalizers.Sequence([lower, fast.normalizer])
+
+
+def _backbone(folder: Path, config: Any) -> PreTrainedModel:
+    if not any((folder / name).exists() for name in _WEIGHTS):
+        raise _no_safetensors(folder)
+    if config.is_encoder_decoder and config.model_type not in ("t5", "mt5", "umt5"):
+        raise UsageError(f"{config.model_type} has an encoder and a decoder", "use an encoder model", Place(folder))
+    config.use_cache = False  # keys and values of earlier calls are for generating text
+    kind = T5EncoderModel if config.is_encoder_decoder else AutoModel
+    with _quiet():
+        try:
+            backbone, report = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+            raise DataError(f"the weights cannot be read: {error}", _SAVE_AGAIN, Place(folder)) from error
+    missing = {name for name in report["missing_keys"] if not name.startswith("pooler.")}
+    if missing:
+        what = f"{len(missing)} weights are missing, among them {min(missing)}"
+        raise DataError(what, _SAVE_AGAIN, Place(folder))
+    if report["missing_keys"]:
+        # transformers has drawn a random pooler. No vector depends on it, and it must not be saved.
+        backbone.pooler = None
+    use_fast_attention(backbone)
+    return backbone
+
+
+def _dense(folder: Path) -> Dense:
+    settings = read_json(folder / "config.json")
+    where = Place(folder / "config.json")
+    activation = settings.get("activation_function", "torch.nn.modules.activation.Tanh")
+    if activation not in ACTIVATIONS:
+        raise UsageError(f"activation {activation} is unknown", f"use one of {', '.join(ACTIVATIONS)}", where)
+    if {settings.get(f"module_{side}_name") or "sentence_embedding" for side in ("input", "output")} != {
+        "sentence_embedding"
+    }:
+        raise UsageError("this Dense module does not act on the text's vector", "use a single-vector model", where)
+    if not (folder / "model.safetensors").exists():
+        raise _no_safetensors(folder)
+    try:
+        dense = Dense(
+            settings["in_features"],
+            settings["out_features"],
+            settings.get("bias", True),
+            activation,
+            settings.get("use_residual", False),
+        )
+        dense.load_state_dict(load_file(folder / "model.safetensors"))
+    except (KeyError, RuntimeError, SafetensorError, OSError) as error:
+        raise DataError(f"the Dense module cannot be read: {error}", _SAVE_AGAIN, Place(folder)) from error
+    return dense
+
+
+def _no_safetensors(folder: Path) -> UsageError | DataError:
+    pickled = next((name for pattern in ("*.bin", "*.pt", "*.pth") for name in sorted(folder.glob(pattern))), None)
+    if pickled is None:
+        return DataError("the weights (model.safetensors) are missing", _SAVE_AGAIN, Place(folder))
+    remedy = "save it with safetensors first: loading a pickle runs whatever code it carries"
+    return UsageError("the weights are a pickle, not safetensors", remedy, Place(pickled))
+
+
+def _default_pooling(config: Any) -> tuple[str, ...]:
+    """What sentence-transformers takes for a folder without modules.json."""
+    decoder = (config.architectures or [""])[0].endswith("ForCausalLM") and getattr(config, "is_causal", True)
+    return ("lasttoken",) if decoder else ("mean",)
+
+
+def _max_length(
+    layout: Layout, tokenizer: PreTrainedTokenizerBase, backbone: PreTrainedModel
+) -> tuple[int, tuple[str, ...]]:
+    wanted = layout.max_length or tokenizer.model_max_length
+    limit = position_limit(backbone)
+    if limit is not None:
+        return min(wanted, limit), ()
+    if wanted < 1_000_000:  # transformers writes 1e30 for "no limit"
+        return wanted, ()
+    return _UNBOUNDED, (f"the model names no longest text: texts are cut at {_UNBOUNDED} tokens",)
+
+
+def _write(encoder: Encoder, folder: Path, card: str) -> None:
+    width = hidden_size(encoder.backbone)
+    with _quiet():
+        # One file, whatever its size: the legacy layout and most readers know model.safetensors alone.
+        encoder.backbone.save_pretrained(folder, max_shard_size="1TB")
+    _write_tokenizer(encoder, folder)
+    write_json(folder / "modules.json", modules_config(len(encoder.dense), encoder.normalize))
+    # Lower-casing, where the loaded folder asked for it, is by now part of tokenizer.json.
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoder.max_length, "do_lower_case": False})
+    write_json(folder / "config_sentence_transformers.json", _model_config(encoder))
+    pooling = encoder.pooling
+    write_json(folder / "1_Pooling" / "config.json", pooling_config(pooling.modes, pooling.include_prompt, width))
+    for index, dense in enumerate(encoder.dense, start=2):
+        _write_dense(dense, folder / f"{index}_Dense")  # type: ignore[arg-type]
+    if encoder.normalize:
+        # Empty, but a folder that some copying tools and git would drop when it had no file.
+        write_json(folder / f"{2 + len(encoder.dense)}_Normalize" / "config.json", {})
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _model_config(encoder: Encoder) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "__version__": {"transformers": transformers.__version__, "pytorch": torch.__version__},
+        "default_prompt_name": encoder.default_prompt_name,
+        "prompts": encoder.prompts,
+        # All that Acclimate reports is measured by cosine, so that is what the folder asks of its readers.
+        "similarity_fn_name": "cosine",
+    }
+    return config if encoder.truncate_dim is None else {**config, "truncate_dim": encoder.truncate_dim}
+
+
+def _write_tokenizer(encoder: Encoder, folder: Path) -> None:
+    fast = encoder.tokenizer.backend_tokenizer
+    # Truncation set for our own calls must not reach readers that take tokenizer.json at its word.
+    fast.no_truncation()
+    fast.no_padding()
+    encoder.tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    settings = read_json(path)
+    settings["model_max_length"] = encoder.max_length
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that transformers 4 knows too
+    write_json(path, settings)
+
+
+def _write_dense(dense: Dense, folder: Path) -> None:
+    linear = dense.linear
+    config = {
+        "in_features": linear.in_features,
+        "out_features": linear.out_features,
+        "bias": linear.bias is not None,
+        "activation_function": dense.activation_name,
+    }
+    # Readers of the old layout crash on keys they do not know, so the default is left out.
+    write_json(folder / "config.json", {**config, "use_residual": True} if dense.use_residual else config)
+    save_file({name: weight.contiguous() for name, weight in dense.state_dict().items()}, folder / "model.safetensors")
+
+
+def _plain_card(encoder: Encoder) -> str:
+    return f"""---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags:
+- sentence-transformers
+- sentence-similarity
+- feature-extraction
+---
+# A text encoder saved by Acclimate
+
+Texts of up to {encoder.max_length} tokens become vectors of {encoder.dimension} dimensions, compared by cosine.
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+vectors = model.encode(["a text"])
+```
+"""
+
+
+def _sync(folder: Path) -> None:
+    """Makes the files durable before the rename makes them visible."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars and load reports: what matters in them is raised as an error."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
