@@ -1,0 +1,1 @@
+"""The shared nouns: errors, files, seeds, batches. Knows no other room."""

@@ -1,0 +1,68 @@
+"""Writing so that a reader sees the old file or the new one, never half of one."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Writes beside the target, syncs, renames. The target's folder is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with staged.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes one JSON document; NaN and infinity are refused, since JSON has no word for them."""
+    write_atomic(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The documents of a JSON Lines file that Acclimate itself wrote."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def write_jsonl(path: Path, documents: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> None:
+    """Writes one JSON document a line, atomically."""
+    write_atomic(path, "".join(json.dumps(d, ensure_ascii=False, allow_nan=False) + "\n" for d in documents))
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside a folder durable. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_folder(staged: Path, target: Path) -> None:
+    """Puts a finished folder in the place of another; the old one is gone only when the new one stands."""
+    retired = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        target.replace(retired)
+    staged.replace(target)
+    sync_folder(target.parent)
+    shutil.rmtree(retired, ignore_errors=True)

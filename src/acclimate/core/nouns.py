@@ -1,0 +1,79 @@
+"""What the rooms hand to each other during training: data, never behavior."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+    from torch.nn import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class ParamGroup:
+    """Parameters that train alike: what trains, how fast and from when is data.
+
+    Attributes:
+        name: shown in logs and used in ``lr: {GROUP: ...}``.
+        parameters: by their names in the training unit's encoder.
+        lr_scale: multiplies the run's learning rate.
+        decay: whether weight decay applies (not for biases and normalization).
+        by_row: the parameter is a table [V, D] of which a batch touches a few rows; the others must not move.
+        starts_at: the progress in [0, 1) from which the group trains.
+    """
+
+    name: str
+    parameters: Mapping[str, "Parameter"]
+    lr_scale: float = 1.0
+    decay: bool = True
+    by_row: bool = False
+    starts_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's rows, with every distinct input listed once.
+
+    Attributes:
+        rows: [B] positions in the pair table.
+        unique: [U] ids in the feature store, each once.
+        columns: role -> [B, K] positions in ``unique``, -1 where a row has fewer than K.
+        relevant: [B, U] which inputs are known right answers to the row's query.
+        weight: [B] weight of each row in the loss.
+        target: [B] score of a scored pair; NaN elsewhere.
+    """
+
+    rows: "NDArray[np.int64]"
+    unique: "NDArray[np.int64]"
+    columns: dict[str, "NDArray[np.int64]"]
+    relevant: "NDArray[np.bool_]"
+    weight: "NDArray[np.float32]"
+    target: "NDArray[np.float32]"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What objectives and regularizers see: embeddings, never the model.
+
+    Attributes:
+        unique: [U, D] the embedding of every distinct input of the batch.
+        index: role -> Long [B, K] rows of ``unique``, -1 where absent.
+        relevant: Bool [B, U] which inputs are known right answers to the row's query.
+        weight: [B] weight of each row.
+        target: [B] score of each row, NaN where it has none.
+        streams: name -> [G, D] embeddings of extra texts that a regularizer asked for.
+        frozen: name -> [G, D'] what a teacher says of the same extra texts.
+        progress: share of the training done, in [0, 1).
+    """
+
+    unique: "Tensor"
+    index: Mapping[str, "Tensor"]
+    relevant: "Tensor"
+    weight: "Tensor"
+    target: "Tensor"
+    streams: Mapping[str, "Tensor"] = field(default_factory=dict)
+    frozen: Mapping[str, "Tensor"] = field(default_factory=dict)
+    progress: float = 0.0

@@ -1,0 +1,107 @@
+"""The order of training: which rows share a step, as a pure function of (seed, epoch)."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acclimate.core.nouns import Batch
+from acclimate.core.seeds import numpy_generator
+from acclimate.data.pairs import PairTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_TRIES = 64  # batches that a row tries before it accepts a repeated text; the loss masks it there
+
+
+def batch_count(rows: int, batch_size: int) -> int:
+    """Steps an epoch. Sizes are balanced, so that no small last batch is left."""
+    return -(-rows // batch_size)
+
+
+def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
+    """Every row once, in ``batch_count`` batches whose sizes differ by one at most.
+
+    No text occurs in two rows of a batch as long as another batch has room for it. The result depends on nothing but
+    the table, the batch size, the seed and the epoch.
+    """
+    count = batch_count(len(table), batch_size)
+    capacity = [len(part) for part in np.array_split(np.arange(len(table)), count)]
+    members: list[list[int]] = [[] for _ in range(count)]
+    seen: list[set[int]] = [set() for _ in range(count)]
+    open_batches = list(range(count))
+    for turn, row in enumerate(numpy_generator(seed, "order", epoch).permutation(len(table))):
+        own = (
+            {int(table.query[row]), *table.positives[row].tolist()}
+            if len(table.positives[row]) == 1
+            else {int(table.query[row])}
+        )
+        slot = _free_slot(open_batches, seen, own, turn)
+        chosen = open_batches[slot]
+        members[chosen].append(int(row))
+        seen[chosen] |= own
+        if len(members[chosen]) == capacity[chosen]:
+            open_batches.pop(slot)
+    # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
+    order = numpy_generator(seed, "batches", epoch).permutation(count)
+    return [np.array(members[b], dtype=np.int64) for b in order]
+
+
+def _free_slot(open_batches: list[int], seen: list[set[int]], own: set[int], turn: int) -> int:
+    start = turn % len(open_batches)
+    for offset in range(min(_TRIES, len(open_batches))):
+        slot = (start + offset) % len(open_batches)
+        if seen[open_batches[slot]].isdisjoint(own):
+            return slot
+    return start
+
+
+def assemble(
+    table: PairTable, rows: "NDArray[np.int64]", seed: int, epoch: int, *, positives: int, negatives: int
+) -> Batch:
+    """The batch of some rows: each distinct text once, at most so many positives and negatives a row.
+
+    A row with more takes a random choice, again a pure function of (seed, epoch, row).
+    """
+    chosen = {
+        "query": [table.query[row : row + 1] for row in rows],
+        "positive": [_choose(table.positives[row], positives, seed, epoch, int(row), "positive") for row in rows],
+        "negative": [_choose(table.negatives[row], negatives, seed, epoch, int(row), "negative") for row in rows],
+    }
+    unique = np.unique(np.concatenate([features for column in chosen.values() for features in column]))
+    columns = {role: _padded(column, unique) for role, column in chosen.items()}
+    if columns["negative"].shape[1] == 0:
+        del columns["negative"]
+    keys = table.document_key[unique]
+    relevant = np.stack([np.isin(keys, list(table.relevant[row])) for row in rows])
+    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows])
+
+
+def _choose(
+    features: "NDArray[np.int64]", limit: int, seed: int, epoch: int, row: int, role: str
+) -> "NDArray[np.int64]":
+    if len(features) <= limit:
+        return features
+    return numpy_generator(seed, role, epoch, row).choice(features, limit, replace=False)
+
+
+def _padded(column: list["NDArray[np.int64]"], unique: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """Positions in ``unique`` [B, K], -1 where a row has fewer than K."""
+    width = max(len(features) for features in column)
+    result = np.full((len(column), width), -1, dtype=np.int64)
+    for row, features in enumerate(column):
+        result[row, : len(features)] = np.searchsorted(unique, features)
+    return result
+
+
+def epochs(
+    table: PairTable, batch_size: int, seed: int, start_step: int = 0
+) -> Iterator[tuple[int, int, "NDArray[np.int64]"]]:
+    """Endless (step, epoch, rows) from a step on; steps count from 0. Epochs before the start are not planned."""
+    count = batch_count(len(table), batch_size)
+    epoch, skip = divmod(start_step, count)
+    while True:
+        for number, rows in enumerate(plan_epoch(table, batch_size, seed, epoch)[skip:], start=skip):
+            yield epoch * count + number, epoch, rows
+        epoch, skip = epoch + 1, 0

@@ -1,0 +1,129 @@
+"""The pair table: examples as numbers of texts, with what is known to be right for each query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acclimate.data.examples import Example, Kind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """Rows ready for batching; texts are numbers in the feature store.
+
+    Attributes:
+        ids: [N] ids of the examples.
+        query: [N] feature of each row's query.
+        positives: [N] features of its right documents.
+        negatives: [N] features of its wrong documents.
+        relevant: [N] keys of all documents that any row names as right for the same query.
+        document_key: feature -> key of its document; documents with one id or one text share a key.
+        weight: [N].
+        target: [N] score of a scored pair, NaN elsewhere.
+    """
+
+    ids: list[str]
+    query: "NDArray[np.int64]"
+    positives: list["NDArray[np.int64]"]
+    negatives: list["NDArray[np.int64]"]
+    relevant: list[frozenset[int]]
+    document_key: "NDArray[np.int64]"
+    weight: "NDArray[np.float32]"
+    target: "NDArray[np.float32]"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class TextNumbers:
+    """Numbers distinct (text, role) pairs in order of appearance. Roles with equal prompts are one."""
+
+    def __init__(self, prompts: dict[str, str]) -> None:
+        self._same = {role: min(r for r in prompts if prompts[r] == prompts[role]) for role in prompts}
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def number(self, text: str, role: str) -> int:
+        """The number of a text in a role."""
+        return self._numbers.setdefault((text, self._same[role]), len(self._numbers))
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts by number."""
+        return [text for text, _ in self._numbers]
+
+    @property
+    def roles(self) -> list[str]:
+        """The role of each text by number."""
+        return [role for _, role in self._numbers]
+
+
+def pair_table(examples: Sequence[Example], kind: Kind, numbers: TextNumbers) -> PairTable:
+    """Numbers the texts of examples and collects what is right for each query.
+
+    Labeled texts become pairs of texts with one label: every text of the label is a right answer, and its key is the
+    label, so that none of them is ever a negative. A label with a single text makes no row.
+    """
+    match kind:
+        case Kind.LABELED:
+            return _labeled_table(examples, numbers)
+        case _:
+            return _pair_table(examples, numbers)
+
+
+def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
+    query, positives, negatives = [], [], []
+    keys: dict[object, int] = {}
+    key_of: dict[int, int] = {}
+    relevant: dict[int, set[int]] = {}
+    for example in examples:
+        number = numbers.number(example.query, "query")
+        right = [numbers.number(text, "document") for text in example.positives]
+        for text, feature in zip(example.positives, right, strict=True):
+            name = example.doc_id if example.doc_id is not None and len(right) == 1 else text
+            key = keys.setdefault(name, len(keys))
+            key_of.setdefault(feature, key)
+            relevant.setdefault(number, set()).update((key, key_of[feature]))
+        wrong = [numbers.number(text, "document") for text in example.negatives]
+        for text, feature in zip(example.negatives, wrong, strict=True):
+            key_of.setdefault(feature, keys.setdefault(text, len(keys)))
+        query.append(number)
+        positives.append(np.array(right, dtype=np.int64))
+        negatives.append(np.array(wrong, dtype=np.int64))
+    document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
+    for feature, key in key_of.items():
+        document_key[feature] = key
+    return PairTable(
+        ids=[example.id for example in examples],
+        query=np.array(query, dtype=np.int64),
+        positives=positives,
+        negatives=negatives,
+        relevant=[frozenset(relevant[q]) for q in query],
+        document_key=document_key,
+        weight=np.array([example.weight for example in examples], dtype=np.float32),
+        target=np.array([np.nan if e.score is None else e.score for e in examples], dtype=np.float32),
+    )
+
+
+def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
+    features = np.array([numbers.number(e.text, "document") for e in examples], dtype=np.int64)
+    labels = sorted({str(e.label) for e in examples})
+    label_of = np.array([labels.index(str(e.label)) for e in examples], dtype=np.int64)
+    members = {key: np.unique(features[label_of == key]) for key in range(len(labels))}
+    document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
+    document_key[features] = label_of
+    rows = [i for i in range(len(examples)) if len(members[int(label_of[i])]) > 1]
+    return PairTable(
+        ids=[examples[i].id for i in rows],
+        query=features[rows],
+        positives=[np.setdiff1d(members[int(label_of[i])], features[i : i + 1]) for i in rows],
+        negatives=[np.zeros(0, dtype=np.int64) for _ in rows],
+        relevant=[frozenset({int(label_of[i])}) for i in rows],
+        document_key=document_key,
+        weight=np.array([examples[i].weight for i in rows], dtype=np.float32),
+        target=np.full(len(rows), np.nan, dtype=np.float32),
+    )

@@ -1,0 +1,81 @@
+"""From planned batches to tensors: which rows and which extra texts make up step n."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from acclimate.core.nouns import Batch
+from acclimate.core.seeds import numpy_generator
+from acclimate.data.batches import assemble, batch_count, epochs
+from acclimate.data.features import FeatureStore
+from acclimate.data.pairs import PairTable
+from acclimate.engine.unit import Inputs
+from acclimate.model.encoder import Tokens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Extra texts that a regularizer wants beside each batch.
+
+    Attributes:
+        features: [G] their numbers in the feature store.
+        frozen: [G, D] what the untuned encoder says of them.
+        size: how many a step takes.
+    """
+
+    features: "NDArray[np.int64]"
+    frozen: "NDArray[np.float32]"
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The data of a run as a sequence of steps, each a pure function of (seed, step)."""
+
+    table: PairTable
+    store: FeatureStore
+    streams: Mapping[str, Stream]
+    batch_size: int
+    seed: int
+    positives: int = 1
+    negatives: int = 4
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Steps in which every row is seen once."""
+        return batch_count(len(self.table), self.batch_size)
+
+    def steps(self, start: int) -> Iterator[tuple[int, int, Batch]]:
+        """Endless (step, epoch, batch) from a step on."""
+        for step, epoch, rows in epochs(self.table, self.batch_size, self.seed, start):
+            batch = assemble(self.table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
+            yield step, epoch, batch
+
+    def inputs(self, batch: Batch, step: int, progress: float, device: str) -> Inputs:
+        """The tensors of a batch and of the streams' texts at a step."""
+        features, rows, frozen = [batch.unique], {}, {}
+        position = len(batch.unique)
+        for name, stream in self.streams.items():
+            generator = numpy_generator(self.seed, "stream", name, step)
+            chosen = generator.choice(len(stream.features), min(stream.size, len(stream.features)), replace=False)
+            features.append(stream.features[chosen])
+            rows[name] = slice(position, position + len(chosen))
+            frozen[name] = torch.from_numpy(stream.frozen[chosen]).to(device)
+            position += len(chosen)
+        ids, lengths, prompt_lengths = self.store.take(np.concatenate(features))
+        return Inputs(
+            tokens=Tokens(*(torch.from_numpy(a).to(device) for a in (ids, lengths, prompt_lengths))),
+            index={role: torch.from_numpy(column).to(device) for role, column in batch.columns.items()},
+            relevant=torch.from_numpy(batch.relevant).to(device),
+            weight=torch.from_numpy(batch.weight).to(device),
+            target=torch.from_numpy(batch.target).to(device),
+            progress=progress,
+            streams=rows,
+            frozen=frozen,
+        )

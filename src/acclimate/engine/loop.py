@@ -1,0 +1,288 @@
+"""The training loop: the only one, for every method, objective and regularizer."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from acclimate.core.errors import ResourceError
+from acclimate.core.nouns import Batch, ParamGroup
+from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
+from acclimate.engine.inputs import Feed
+from acclimate.engine.norms import block_of_parameters, gradient_norms, scale_gradients
+from acclimate.engine.optim import AdamW, warmup_then_linear
+from acclimate.engine.precision import LossScale, Precision, autocast
+from acclimate.engine.unit import TrainingUnit
+
+if TYPE_CHECKING:
+    from torch.nn import Parameter
+
+_SKIPS_IN_A_ROW = 3  # non-finite steps before training is given up
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How to train. ``evaluate_every`` and ``checkpoint_every`` count steps; ``patience`` counts evaluations."""
+
+    lr: float
+    weight_decay: float
+    steps: int
+    warmup_steps: int
+    clip_norm: float
+    precision: Precision
+    device: str
+    dropout: bool
+    evaluate_every: int
+    checkpoint_every: int
+    patience: int
+    keep_best: str
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the loop calls. None of them changes the maths.
+
+    Attributes:
+        evaluate: scores the encoder on dev; higher ``keep_best`` is better.
+        log: takes a record, and the number of records before it, so that a resumed run cuts what it repeats.
+        stop: asked after each step; a reason ends the run there, saved.
+    """
+
+    evaluate: Callable[[], dict[str, float]]
+    log: Callable[[dict[str, Any]], None]
+    stop: Callable[[], str | None]
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    records: int = 0
+    best_step: int = -1
+    best_score: float = -math.inf
+    evaluations_without_gain: int = 0
+    skipped_in_a_row: int = 0
+    loss_scale: float = 0.0
+    finished: bool = False
+    diverged: bool = False
+    dev: list[dict[str, float]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document; there is no best score before the first evaluation."""
+        return asdict(self) | {"best_score": self.best_score if self.best_step >= 0 else None}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Progress":
+        """The inverse of `to_json`."""
+        score = document["best_score"]
+        return cls(**(document | {"best_score": -math.inf if score is None else score}))
+
+
+class _NonFinite(ArithmeticError):
+    """A loss or gradient that is not a number; raised before the optimizer's state is touched."""
+
+
+class Trainer:
+    """One run's unit, groups, data and optimizer. `train` is the loop.
+
+    Args:
+        unit: encoder, objectives, regularizers, on the device.
+        groups: what trains; all of it open.
+        feed: the steps' data.
+        settings: how to train.
+        callbacks: evaluation, log, stop.
+        checkpoints: where the state is kept.
+    """
+
+    def __init__(
+        self,
+        unit: TrainingUnit,
+        groups: Sequence[ParamGroup],
+        feed: Feed,
+        settings: LoopSettings,
+        callbacks: Callbacks,
+        checkpoints: CheckpointStore,
+    ) -> None:
+        self.unit, self.groups, self.feed = unit, list(groups), feed
+        self.settings, self.callbacks, self.checkpoints = settings, callbacks, checkpoints
+        self.parameters: dict[str, Parameter] = {n: p for g in groups for n, p in g.parameters.items()}
+        self.optimizer = AdamW(self.groups, settings.lr, settings.weight_decay)
+        self.scale = LossScale(settings.precision)
+        self.progress = Progress()
+        self._block_of = block_of_parameters(unit.encoder)
+
+    def train(self) -> Progress:
+        """Trains from where the run stands to its end and leaves the best weights in the encoder.
+
+        Returns:
+            where the run ended; ``finished`` is False when ``stop`` gave a reason.
+        """
+        settings, progress = self.settings, self.progress
+        if progress.step == 0 and not progress.dev:
+            self._evaluate(epoch=0)
+        for step, epoch, batch in self.feed.steps(progress.step):
+            if progress.finished or step >= settings.steps:
+                break
+            self._open_groups(step / settings.steps)
+            self.callbacks.log(self._take_step(step, epoch, batch))
+            progress.step, progress.records = step + 1, progress.records + 1
+            if progress.diverged or progress.step == settings.steps:
+                progress.finished = True
+            if progress.step % settings.evaluate_every == 0 or progress.finished:
+                self._evaluate(epoch)
+            reason = self.callbacks.stop()
+            if (
+                progress.step % settings.checkpoint_every == 0
+                or progress.finished
+                or reason
+                or progress.best_step == progress.step
+            ):
+                self.save()
+            if reason:
+                return progress
+        self._restore_best()
+        return progress
+
+    def _take_step(self, step: int, epoch: int, batch: Batch) -> dict[str, Any]:
+        """One optimizer step; returns its record."""
+        settings, progress = self.settings, self.progress
+        started = time.perf_counter()
+        record: dict[str, Any] = {"step": step, "epoch": epoch, "progress": step / settings.steps}
+        self.optimizer.schedule(warmup_then_linear(step, settings.steps, settings.warmup_steps))
+        try:
+            self.optimizer.step(lambda: self._closure(step, batch, record))
+            progress.skipped_in_a_row = 0
+        except _NonFinite as problem:
+            record["skipped"] = str(problem)
+            progress.skipped_in_a_row += 1
+            progress.diverged = progress.skipped_in_a_row == _SKIPS_IN_A_ROW
+        progress.seconds += time.perf_counter() - started
+        progress.examples += len(batch.rows)
+        record["seconds"] = round(progress.seconds, 4)
+        record["lr"] = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        record["rows"] = [self.feed.table.ids[row] for row in batch.rows]
+        return record
+
+    def _closure(self, step: int, batch: Batch, record: dict[str, Any]) -> float:
+        """Leaves clipped gradients on the parameters; fills in the record."""
+        settings = self.settings
+        self.optimizer.zero_grad(set_to_none=True)
+        inputs = self.feed.inputs(batch, step, step / settings.steps, settings.device)
+        with self._training_mode(), autocast(settings.device, settings.precision):
+            terms = self.unit(inputs)
+        total = torch.stack(list(terms.values())).sum()
+        (total * self.scale.value).backward()  # type: ignore[no-untyped-call]
+        scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
+        norm, by_block = gradient_norms(self.parameters, self._block_of)
+        values = dict(zip(["total", *terms], torch.stack([total, *terms.values()]).tolist(), strict=True))
+        finite = math.isfinite(norm) and math.isfinite(values["total"])
+        self.scale.update(finite=finite)
+        record["loss"] = {name: _json_number(value) for name, value in values.items()}
+        record["grad_norm"] = _json_number(norm)
+        record["grad_norm_by_block"] = {block: _json_number(value) for block, value in by_block.items()}
+        if not finite:
+            raise _NonFinite("loss is not finite" if not math.isfinite(values["total"]) else "gradient is not finite")
+        scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
+        return values["total"]
+
+    @contextmanager
+    def _training_mode(self) -> Iterator[None]:
+        """Dropout on where the run wants it. Norms behave alike in both modes."""
+        self.unit.train(self.settings.dropout)
+        yield
+        self.unit.eval()
+
+    def _open_groups(self, progress: float) -> None:
+        """Opens groups whose time has come. A closed one has no gradient at all: a zero one would be decayed."""
+        for group in self.groups:
+            for parameter in group.parameters.values():
+                parameter.requires_grad_(progress >= group.starts_at)
+
+    def _evaluate(self, epoch: int) -> None:
+        """Scores dev, remembers the best step, ends the run when patience is over."""
+        progress = self.progress
+        scores = self.callbacks.evaluate()
+        progress.dev.append({"step": progress.step} | scores)
+        share = progress.step / self.settings.steps
+        self.callbacks.log(
+            {
+                "step": progress.step,
+                "epoch": epoch,
+                "progress": share,
+                "seconds": round(progress.seconds, 4),
+                "dev": scores,
+            }
+        )
+        progress.records += 1
+        if progress.step == 0:
+            return  # the base: shown in the curve, but not a result of training
+        if scores[self.settings.keep_best] > progress.best_score:
+            progress.best_step, progress.best_score = progress.step, scores[self.settings.keep_best]
+            progress.evaluations_without_gain = 0
+        else:
+            progress.evaluations_without_gain += 1
+            if progress.evaluations_without_gain >= self.settings.patience:
+                progress.finished = True
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Writes a checkpoint; keeps the newest two, and those that hold the best weights of either."""
+        progress = self.progress
+        progress.loss_scale = self.scale.value
+        heads = {f"{k}": v for k, v in self.unit.state_dict().items() if not k.startswith("encoder.")}
+        tensors: dict[str, Mapping[str, torch.Tensor]] = {
+            "weights": dict(self.parameters),
+            "optimizer": self.optimizer.state_tensors(),
+            "random": {"torch": torch.get_rng_state()},
+        }
+        if heads:
+            tensors["heads"] = heads
+        self.checkpoints.save(progress.step, tensors, progress.to_json())
+        newest = self.checkpoints.steps()[-2:]
+        bests = {int(self.checkpoints.state(step).get("best_step", -1)) for step in newest}
+        self.checkpoints.keep_only({*newest, *bests} - {-1})
+
+    def restore(self) -> bool:
+        """Takes up the newest intact checkpoint; False when there is none."""
+        found = self.checkpoints.newest(needs=lambda state: [s for s in (state["best_step"],) if s >= 0])
+        if found is None:
+            return False
+        self._load_weights(found)
+        self.optimizer.load_state_tensors(found.tensors["optimizer"])
+        torch.set_rng_state(found.tensors["random"]["torch"])
+        self.progress = Progress.from_json(found.state)
+        self.scale.value = self.progress.loss_scale
+        return True
+
+    def _load_weights(self, checkpoint: Checkpoint) -> None:
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(checkpoint.tensors["weights"][name])
+        if "heads" in checkpoint.tensors:
+            self.unit.load_state_dict(checkpoint.tensors["heads"], strict=False)
+
+    def _restore_best(self) -> None:
+        """Puts the best weights into the encoder."""
+        best = self.progress.best_step
+        if best in (-1, self.progress.step):
+            return
+        checkpoint = self.checkpoints.load(best)
+        if checkpoint is None:
+            raise ResourceError(
+                f"the checkpoint of the best step {best} was damaged while the run went on",
+                "run the same command with --restart",
+            )
+        self._load_weights(checkpoint)
+
+
+def _json_number(value: float) -> float | None:
+    """The number, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,131 @@
+"""AdamW over parameter groups, with tables of which only the touched rows move; and the learning-rate schedule."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+from acclimate.core.nouns import ParamGroup
+
+if TYPE_CHECKING:
+    from torch.nn import Parameter
+
+_BETAS = (0.9, 0.999)
+_EPS = 1e-8
+
+
+class AdamW(torch.optim.Optimizer):
+    """AdamW (Loshchilov & Hutter 2019), fused for dense parameters, by row for tables.
+
+    A group with ``by_row`` updates the rows whose gradient is not zero and leaves all others bit-identical: no decay,
+    no momentum. Each row counts its own steps for the bias correction, so that the first update of a rare token is
+    like the first update of any other parameter.
+    """
+
+    def __init__(self, groups: Sequence[ParamGroup], lr: float, weight_decay: float) -> None:
+        self._names = [list(group.parameters) for group in groups]
+        super().__init__(
+            [
+                {
+                    "params": list(group.parameters.values()),
+                    "name": group.name,
+                    "lr": lr * group.lr_scale,
+                    "full_lr": lr * group.lr_scale,
+                    "weight_decay": weight_decay if group.decay else 0.0,
+                    "by_row": group.by_row,
+                }
+                for group in groups
+            ],
+            {},
+        )
+
+    def schedule(self, factor: float) -> None:
+        """Sets every group's rate to its full rate times a factor."""
+        for group in self.param_groups:
+            group["lr"] = group["full_lr"] * factor
+
+    def step(self, closure: Callable[[], float]) -> float:  # type: ignore[override]
+        """Runs the closure, which leaves the gradients of the step, then moves the parameters.
+
+        Whatever the closure raises passes through before any state is touched. A parameter without gradient is left
+        alone; zero gradients would still be decayed and moved by momentum.
+        """
+        with torch.enable_grad():
+            loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                parameters = [p for p in group["params"] if p.grad is not None]
+                update = _step_rows if group["by_row"] else _step_dense
+                update(parameters, [self._state_of(p, group) for p in parameters], group)
+        return loss
+
+    def _state_of(self, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self.state[parameter]
+        if not state:
+            rows = (len(parameter),) if group["by_row"] else ()
+            state["step"] = torch.zeros(rows, dtype=torch.float32, device=parameter.device)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        return state
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """The state as flat tensors named ``PARAMETER:STATE``, for a checkpoint."""
+        named = self._named_parameters().items()
+        return {f"{name}:{key}": value for name, p in named for key, value in self.state.get(p, {}).items()}
+
+    def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restores what `state_tensors` gave."""
+        named = self._named_parameters()
+        self.state.clear()
+        for full_name, tensor in tensors.items():
+            name, key = full_name.rsplit(":", 1)
+            self.state[named[name]][key] = tensor.to(named[name].device)
+
+    def _named_parameters(self) -> dict[str, "Parameter"]:
+        pairs = zip(self._names, self.param_groups, strict=True)
+        return {name: p for names, group in pairs for name, p in zip(names, group["params"], strict=True)}
+
+
+def _step_dense(parameters: list[Tensor], states: list[dict[str, Tensor]], group: Mapping[str, Any]) -> None:
+    if not parameters:
+        return
+    adamw(
+        parameters,
+        [p.grad for p in parameters],  # type: ignore[misc]
+        [s["exp_avg"] for s in states],
+        [s["exp_avg_sq"] for s in states],
+        [],
+        [s["step"] for s in states],
+        fused=True,
+        amsgrad=False,
+        beta1=_BETAS[0],
+        beta2=_BETAS[1],
+        lr=group["lr"],
+        weight_decay=group["weight_decay"],
+        eps=_EPS,
+        maximize=False,
+    )
+
+
+def _step_rows(parameters: list[Tensor], states: list[dict[str, Tensor]], group: Mapping[str, Any]) -> None:
+    for parameter, state in zip(parameters, states, strict=True):
+        assert parameter.grad is not None
+        rows = (parameter.grad != 0).any(dim=1).nonzero()[:, 0]
+        gradient = parameter.grad[rows]
+        count = state["step"][rows] + 1
+        first = state["exp_avg"][rows].lerp_(gradient, 1 - _BETAS[0])
+        second = state["exp_avg_sq"][rows].lerp_(gradient.square(), 1 - _BETAS[1])
+        corrected = first / (1 - _BETAS[0] ** count)[:, None]
+        scale = (second / (1 - _BETAS[1] ** count)[:, None]).sqrt_().add_(_EPS)
+        moved = parameter[rows] * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * corrected / scale
+        state["step"][rows], state["exp_avg"][rows], state["exp_avg_sq"][rows] = count, first, second
+        parameter[rows] = moved
+
+
+def warmup_then_linear(step: int, steps: int, warmup: int) -> float:
+    """The factor of the learning rate at a step (from 0): up over the warm-up, then down to 0 at the end."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return max(0.0, (steps - step) / max(1, steps - warmup))

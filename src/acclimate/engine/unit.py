@@ -1,0 +1,79 @@
+"""The training unit: encoder, objectives and regularizers as one module that returns named loss terms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from acclimate.core.nouns import Step
+from acclimate.objectives import Objective
+from acclimate.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from acclimate.model.encoder import Encoder, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A batch as tensors on the device of the unit.
+
+    Attributes:
+        tokens: the distinct inputs of the batch, then the texts of each stream.
+        index, relevant, weight, target, progress: as in `Step`.
+        streams: name -> rows of the embeddings that are this stream's.
+        frozen: name -> what the base says of the stream's texts [G, D].
+    """
+
+    tokens: "Tokens"
+    index: Mapping[str, Tensor]
+    relevant: Tensor
+    weight: Tensor
+    target: Tensor
+    progress: float
+    streams: Mapping[str, slice] = field(default_factory=dict)
+    frozen: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class TrainingUnit(nn.Module):
+    """Everything that takes part in a step. Wrapped whole for distribution, so that heads are synchronized too."""
+
+    def __init__(
+        self,
+        encoder: "Encoder",
+        objectives: Mapping[str, tuple[Objective, float]],
+        regularizers: Mapping[str, Regularizer],
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.objectives = nn.ModuleDict({name: objective for name, (objective, _) in objectives.items()})
+        self.objective_weights = {name: weight for name, (_, weight) in objectives.items()}
+        self.regularizers = nn.ModuleDict(dict(regularizers))
+
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Named loss terms, scalars; their sum is the loss of the step."""
+        embeddings = self.encoder(inputs.tokens)
+        step = Step(
+            unique=embeddings[: inputs.relevant.shape[1]],
+            index=inputs.index,
+            relevant=inputs.relevant,
+            weight=inputs.weight,
+            target=inputs.target,
+            streams={name: embeddings[rows] for name, rows in inputs.streams.items()},
+            frozen=inputs.frozen,
+            progress=inputs.progress,
+        )
+        # Similarities and log-sum-exp in float32: bf16 cannot tell neighboring cosines apart.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            terms = {
+                name: self.objective_weights[name] * _weighted_mean(objective(step), step.weight)
+                for name, objective in self.objectives.items()
+            }
+            terms |= {name: regularizer(step) for name, regularizer in self.regularizers.items()}
+        return terms
+
+
+def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """Mean of [B] under weights [B] that need not sum to one."""
+    return (loss * weight).sum() / weight.sum()

@@ -1,0 +1,49 @@
+"""CoSENT (Su 2022): pairs with a higher score shall have a higher cosine.
+
+With cosines c and scores y of the rows of a batch::
+
+    loss = log( 1 + sum_{(i, j): y_i < y_j} exp((c_i - c_j) / temperature) )
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from acclimate.core.nouns import Step
+from acclimate.objectives.base import Objective, ObjectiveSpec, gather
+
+
+class CoSentSpec(ObjectiveSpec):
+    """Ranks the cosines of scored pairs like their scores."""
+
+    kind: Literal["cosent"] = "cosent"
+    temperature: PositiveFloat = 0.05
+
+    summary: ClassVar[str] = "orders cosines like the scores (scored pairs)"
+
+    def build(self) -> Objective:
+        """See `ObjectiveSpec.build`."""
+        return CoSent(self.temperature)
+
+
+class CoSent(Objective):
+    """One loss for the whole batch: it does not decompose into rows, so each row carries the same value."""
+
+    columns = ("query", "positive", "score")
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, step: Step) -> Tensor:
+        """The batch's loss, repeated for each row [B]. Equal scores everywhere give 0."""
+        first, _ = gather(step, "query")
+        second, _ = gather(step, "positive")
+        cosine = (first.float() * second.float()).sum(1) / self.temperature  # [B]
+        difference = cosine[:, None] - cosine[None, :]  # [B, B]
+        ordered = step.target[:, None] < step.target[None, :]
+        terms = difference.masked_fill(~ordered, float("-inf")).flatten()
+        loss = torch.logsumexp(torch.cat([terms.new_zeros(1), terms]), dim=0)
+        return loss.expand(len(cosine))

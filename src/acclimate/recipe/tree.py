@@ -1,0 +1,89 @@
+"""A whole run as one frozen, typed tree. Every field acts, or its value is an error."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from acclimate.core.specs import FromTable, Settings
+from acclimate.methods import METHODS, Method
+from acclimate.objectives import OBJECTIVES, ObjectiveSpec
+from acclimate.regularizers import REGULARIZERS, RegularizerSpec
+
+Auto = Literal["auto"]
+AnyMethod = Annotated[Method, FromTable(METHODS)]
+AnyObjective = Annotated[ObjectiveSpec, FromTable(OBJECTIVES)]
+AnyRegularizer = Annotated[RegularizerSpec, FromTable(REGULARIZERS)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DataSettings(Settings):
+    """Where the examples are and how they are read.
+
+    ``dev`` and ``test`` are files or folders, or ``split``: a leak-free share of ``train``. ``general`` is what must
+    not be forgotten, a file or folder, or ``builtin``: the probe that ships with the package.
+    """
+
+    train: str = ""
+    dev: str = "split"
+    test: str = "split"
+    general: str = "builtin"
+    columns: dict[str, str] = Field(default_factory=dict)
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    positives_a_row: PositiveInt = 1
+    negatives_a_row: NonNegativeInt = 4
+    dev_share: Share = 0.1
+    test_share: Share = 0.1
+
+
+class TrainingSettings(Settings):
+    """How fast, how long, on what. ``auto`` is decided from the data and the machine, and written out."""
+
+    lr: PositiveFloat | Auto = "auto"
+    batch_size: PositiveInt | Auto = "auto"
+    epochs: PositiveFloat | Auto = "auto"
+    weight_decay: NonNegativeFloat = 0.01
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    clip_norm: PositiveFloat = 1.0
+    dropout: bool = False
+    max_length: Annotated[int, Field(ge=4)] | Auto = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    device: str = "auto"
+    seed: NonNegativeInt = 42
+
+
+class EvaluationSettings(Settings):
+    """What decides which weights are kept and whether they pass.
+
+    ``merge`` is the weight of the tuned model in the average with its base: a number, or ``auto``: chosen on the dev
+    halves so that the general score stays.
+    """
+
+    keep_best: str = "auto"
+    evaluations: PositiveInt = 5
+    patience: PositiveInt = 3
+    merge: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
+    general_drop_limit: NonNegativeFloat = 0.01
+
+
+class Recipe(Settings):
+    """Everything that decides a run's result."""
+
+    base: str = "all-MiniLM-L6-v2"
+    data: DataSettings = DataSettings()
+    method: AnyMethod | Auto = "auto"
+    objectives: tuple[AnyObjective, ...] | Auto = "auto"
+    regularizers: tuple[AnyRegularizer, ...] | Auto = "auto"
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_is_short_for_one(cls, value: object) -> object:
+        if not (isinstance(value, dict) and "objective" in value):
+            return value
+        if "objectives" in value:
+            raise ValueError("give either objective or objectives")
+        rest = {key: item for key, item in value.items() if key != "objective"}
+        objective = value["objective"]
+        return rest | {"objectives": objective if objective == "auto" else [objective]}

@@ -1,0 +1,10 @@
+"""Penalties that keep a tuned model near what was good about its base."""
+
+from acclimate.core.specs import Table
+from acclimate.regularizers.base import Regularizer, RegularizerSpec
+from acclimate.regularizers.distill import DistillSpec
+from acclimate.regularizers.l2sp import L2SPSpec
+
+REGULARIZERS: Table[RegularizerSpec] = Table("regularizer", L2SPSpec, DistillSpec)
+
+__all__ = ["REGULARIZERS", "Regularizer", "RegularizerSpec"]

@@ -1,0 +1,70 @@
+"""Distillation from the untuned encoder on general texts (learning without forgetting, Li & Hoiem 2016).
+
+With vectors u of the encoder in training and v of the frozen base, both [G, D] and L2-normalized::
+
+    vectors:   mean_i (1 - u_i . v_i)
+    relations: mean_i KL( softmax_j(v_i . v_j / temperature) || softmax_j(u_i . u_j / temperature) ),  j != i
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
+from torch.nn import functional as F
+
+from acclimate.core.nouns import ParamGroup, Step
+from acclimate.regularizers.base import Regularizer, RegularizerSpec
+
+
+class DistillSpec(RegularizerSpec):
+    """Keeps what the base says of general texts: its vectors, or only their relations."""
+
+    kind: Literal["distill"] = "distill"
+    weight: NonNegativeFloat = 1.0
+    keep: Literal["vectors", "relations"] = "vectors"
+    temperature: PositiveFloat = 0.05
+    texts_a_step: PositiveInt = 32
+
+    summary: ClassVar[str] = "keeps the base's vectors of general texts"
+
+    def build(self) -> Regularizer:
+        """See `RegularizerSpec.build`."""
+        return Distill(self)
+
+
+def vector_penalty(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean cosine distance of matching rows of [G, D] and [G, D], scalar."""
+    return (1 - (student * teacher).sum(1)).mean()
+
+
+def relation_penalty(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Mean divergence of each text's similarities to the others, teacher [G, D'] against student [G, D], scalar."""
+    own = torch.eye(len(student), dtype=torch.bool, device=student.device)
+    log_p, log_q = (F.log_softmax((x @ x.T / temperature).masked_fill(own, -1e4), dim=1) for x in (student, teacher))
+    return F.kl_div(log_p, log_q, log_target=True, reduction="batchmean")
+
+
+class Distill(Regularizer):
+    """Reads the stream ``general`` and what the base said of it."""
+
+    stream = "general"
+
+    def __init__(self, spec: DistillSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.stream_size = spec.texts_a_step
+
+    def begin(self, groups: Sequence[ParamGroup]) -> None:
+        """Nothing to take: the engine brings the base's vectors."""
+
+    def forward(self, step: Step) -> Tensor:
+        """See `Regularizer.forward`."""
+        student, teacher = step.streams["general"].float(), step.frozen["general"].float()
+        match self.spec.keep:
+            case "vectors":
+                penalty = vector_penalty(student, teacher)
+            case "relations":
+                penalty = relation_penalty(student, teacher, self.spec.temperature)
+        return self.spec.weight * penalty
