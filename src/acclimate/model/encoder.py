@@ -163,7 +163,7 @@ class Encoder(nn.Module):
         return F.normalize(vectors.float()[:, : self.truncate_dim], dim=-1)  # [B, D]; eps keeps zeros zeros
 
     def _states(self, batch: Padded) -> Tensor:
-        """The backbone's last hidden states. [B, L, H]"""
+        """The backbone's last hidden states, [B, L, H]."""
         mask = batch.mask.clone()
         mask[:, 0] = True  # a text without tokens attends to its padding: softmax over nothing is NaN
         states: Tensor = self.backbone(input_ids=batch.ids, attention_mask=mask.long()).last_hidden_state

