@@ -1,0 +1,1 @@
+"""Builds what the package ships in ``acclimate/assets``: demo data, general probe, unlabeled guard text."""
