@@ -1,0 +1,228 @@
+"""Charts as inline SVG: pure functions from numbers to markup, colored by the page's style sheet alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 480, 260
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+COLORS = 6  # classes s0 .. s5 in the style sheet, each with its own dash pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A line: its name and its (x, y) points in drawing order."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the lower and upper end of its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Maps data in [low, high] to pixels; pixel axes of SVG run downward, so ``start`` may exceed ``end``."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        return self.start + share * (self.end - self.start)
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten) within [low, high], about ``count`` of them."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def line_chart(
+    label: str,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    mark: tuple[float, float] | None = None,
+    from_zero: bool = False,
+) -> Markup:
+    """Lines over a common x axis.
+
+    Args:
+        label: what a screen reader says instead of the picture.
+        series: one or more lines; colors repeat after six.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+        mark: a point to ring.
+        from_zero: whether the y axis starts at 0.
+    """
+    xs = [x for line in series for x, _ in line.points]
+    ys = [y for line in series for _, y in line.points] + ([0.0] if from_zero else [])
+    x = _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    y = _Scale(*_padded(min(ys), max(ys), from_zero=from_zero), HEIGHT - BOTTOM, TOP)
+    parts = [_grid(x, y, x_label, y_label)]
+    for number, line in enumerate(series):
+        path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line.points)
+        parts.append(_tag("polyline", points=path, class_=f"line s{number % COLORS}"))
+        if len(line.points) <= 12:
+            parts += [_tag("circle", cx=x(a), cy=y(b), r=3, class_=f"dot s{number % COLORS}") for a, b in line.points]
+    if mark:
+        parts.append(_tag("circle", cx=x(mark[0]), cy=y(mark[1]), r=7, class_="ring"))
+    return _svg(label, parts, HEIGHT) + _legend([line.name for line in series])
+
+
+def heat_map(
+    label: str, columns: Sequence[float], rows: Sequence[tuple[str, Sequence[float | None]]], *, x_label: str
+) -> Markup:
+    """Positive values as shades on a logarithmic scale, one row a name; None leaves a gap.
+
+    Args:
+        label: what a screen reader says instead of the picture.
+        columns: the x value at each column's start.
+        rows: name and one value a column, drawn from the top down.
+        x_label: name of the x axis.
+    """
+    values = [v for _, row in rows for v in row if v is not None and v > 0]
+    shade = _Scale(math.log10(min(values)), math.log10(max(values)), 0.08, 1.0)
+    left, cell = 120, 20
+    width, height = (WIDTH - left - RIGHT) / len(columns), TOP + cell * len(rows) + BOTTOM
+    parts: list[Markup] = []
+    for r, (name, row) in enumerate(rows):
+        top = TOP + r * cell
+        parts.append(_text(left - 8, top + cell * 0.7, name, "end"))
+        parts += [
+            _tag(
+                "rect", x=left + c * width, y=top, width=width + 0.3, height=cell - 2, fill_opacity=shade(math.log10(v))
+            )
+            for c, v in enumerate(row)
+            if v is not None and v > 0
+        ]
+    bottom = TOP + cell * len(rows)
+    for c in sorted({0, len(columns) // 2, len(columns) - 1}):
+        parts.append(_text(left + (c + 0.5) * width, bottom + 16, _short(columns[c]), "middle"))
+    parts.append(_text((left + WIDTH - RIGHT) / 2, bottom + 36, x_label, "middle", "axis-name"))
+    scale = Markup('<p class="legend">light {} … dark {} (logarithmic)</p>').format(
+        _short(min(values)), _short(max(values))
+    )
+    return _svg(label, [Markup('<g class="heat">{}</g>').format(Markup("").join(parts))], height) + scale
+
+
+def interval_chart(label: str, intervals: Sequence[Interval], *, x_label: str) -> Markup:
+    """Values with their intervals, one a row, around a line at zero."""
+    left, row = 120, 26
+    low, high = min(0.0, *(i.low for i in intervals)), max(0.0, *(i.high for i in intervals))
+    bottom = TOP + row * len(intervals)
+    x = _Scale(*_padded(low, high), left, WIDTH - RIGHT)
+    parts = _x_axis(x, bottom, x_label)
+    parts.append(_tag("line", x1=x(0), x2=x(0), y1=TOP, y2=bottom, class_="zero"))
+    for number, item in enumerate(intervals):
+        middle = TOP + (number + 0.5) * row
+        sign = "up" if item.low > 0 else "down" if item.high < 0 else "open"
+        parts += [
+            _text(left - 8, middle + 4, item.name, "end"),
+            _tag("line", x1=x(item.low), x2=x(item.high), y1=middle, y2=middle, class_=f"whisker {sign}"),
+            _tag("circle", cx=x(item.value), cy=middle, r=4.5, class_=f"value {sign}"),
+        ]
+    return _svg(label, parts, bottom + BOTTOM)
+
+
+def bar_chart(
+    label: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], *, y_label: str
+) -> Markup:
+    """Groups of bars: one group a name, one bar a series."""
+    highest = max((v for _, values in series for v in values), default=0) or 1
+    y = _Scale(0, highest * 1.08, HEIGHT - BOTTOM, TOP)
+    slot = (WIDTH - LEFT - RIGHT) / len(names)
+    bar = slot * 0.8 / len(series)
+    parts = _y_axis(y, y_label)
+    for n, name in enumerate(names):
+        start = LEFT + n * slot + slot * 0.1
+        parts.append(_text(start + slot * 0.4, HEIGHT - BOTTOM + 18, name, "middle"))
+        for s, (_, values) in enumerate(series):
+            top = y(values[n])
+            parts.append(
+                _tag("rect", x=start + s * bar, y=top, width=bar - 2, height=y(0) - top, class_=f"bar s{s % COLORS}")
+            )
+    return _svg(label, parts, HEIGHT) + _legend([name for name, _ in series])
+
+
+def _padded(low: float, high: float, *, from_zero: bool = False) -> tuple[float, float]:
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
+    return (low if from_zero else low - margin, high + margin)
+
+
+def _grid(x: _Scale, y: _Scale, x_label: str, y_label: str) -> Markup:
+    return Markup("").join([*_y_axis(y, y_label), *_x_axis(x, HEIGHT - BOTTOM, x_label)])
+
+
+def _y_axis(y: _Scale, name: str) -> list[Markup]:
+    parts = []
+    for tick in ticks(y.low, y.high):
+        parts.append(_tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), class_="grid"))
+        parts.append(_text(LEFT - 6, y(tick) + 4, _short(tick), "end"))
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    turned = Markup('<text class="axis-name" text-anchor="middle" transform="translate(13 {}) rotate(-90)">{}</text>')
+    return [*parts, turned.format(f"{middle:.1f}", name)]
+
+
+def _x_axis(x: _Scale, bottom: float, name: str) -> list[Markup]:
+    parts = [_tag("line", x1=x.start, x2=x.end, y1=bottom, y2=bottom, class_="axis")]
+    parts += [_text(x(tick), bottom + 16, _short(tick), "middle") for tick in ticks(x.low, x.high, 4)]
+    return [*parts, _text((x.start + x.end) / 2, bottom + 36, name, "middle", "axis-name")]
+
+
+def _legend(names: Sequence[str]) -> Markup:
+    """Names beside a sample of their line; one name needs none, the axis says it."""
+    if len(names) < 2:
+        return Markup("")
+    sample = Markup('<svg viewBox="0 0 26 8" width="26" height="8" aria-hidden="true">{}</svg>')
+    items = (
+        Markup("<li>{}{}</li>").format(
+            sample.format(_tag("line", x1=0, x2=26, y1=4, y2=4, class_=f"line s{number % COLORS}")), name
+        )
+        for number, name in enumerate(names)
+    )
+    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
+
+
+def _svg(label: str, parts: Sequence[Markup], height: float) -> Markup:
+    frame = Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>')
+    return frame.format(label, WIDTH, f"{height:g}", Markup("").join(parts))
+
+
+def _text(x: float, y: float, text: str, anchor: str, class_: str = "tick") -> Markup:
+    frame = Markup('<text x="{}" y="{}" text-anchor="{}" class="{}">{}</text>')
+    return frame.format(f"{x:.1f}", f"{y:.1f}", anchor, class_, text)
+
+
+def _tag(name: str, **attributes: float | str) -> Markup:
+    """An empty element; numbers get one decimal, so that equal data gives equal bytes everywhere."""
+    written = (
+        Markup('{}="{}"').format(
+            key.rstrip("_").replace("_", "-"),
+            value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip("."),
+        )
+        for key, value in attributes.items()
+    )
+    return Markup("<{} {}/>").format(name, Markup(" ").join(written))
+
+
+def _short(value: float) -> str:
+    return f"{0 if abs(value) < 1e-12 else value:.3g}"

@@ -1,0 +1,228 @@
+"""Numbers as words: formats, what a metric means, and the verdict in sentences made from the scores alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from acclimate.report.source import Document
+
+PRIMARY = ("ndcg@10", "spearman", "macro_f1")
+
+#: Metric -> what it says, and whether higher (+1) or lower (-1) is better; 0 where neither is better as such.
+METRICS: Mapping[str, tuple[str, int]] = {
+    "ndcg@10": ("quality of the first ten documents", 1),
+    "mrr": ("mean of 1/rank of the first relevant document", 1),
+    "mrr@10": ("the same, 0 beyond rank ten", 1),
+    "recall@1": ("relevant documents found at rank 1", 1),
+    "recall@5": ("relevant documents among the first 5", 1),
+    "recall@10": ("relevant documents among the first 10", 1),
+    "recall@100": ("relevant documents among the first 100", 1),
+    "map@100": ("mean precision at the relevant documents", 1),
+    "mean_rank": ("mean rank of the first relevant document", -1),
+    "median_rank": ("median of the same", -1),
+    "spearman": ("rank correlation with the given scores", 1),
+    "pearson": ("linear correlation with the given scores", 1),
+    "accuracy": ("share of right labels", 1),
+    "macro_f1": ("F1, averaged over classes", 1),
+    "alignment": ("squared distance of matching vectors", 0),
+    "uniformity": ("how evenly vectors spread, lower is more", 0),
+    "effective_rank": ("directions that the vectors really use", 0),
+    "score": ("mean over the general tasks", 1),
+    "latency_ms_p50": ("median time of one query", -1),
+    "latency_ms_p95": ("time that 95% of queries stay below", -1),
+    "documents_per_second": ("encoding speed", 1),
+    "peak_memory_bytes": ("", -1),
+    "model_bytes": ("", -1),
+}
+
+Tone = Literal["good", "open", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One line of a before/after table, in words."""
+
+    name: str
+    meaning: str
+    before: str
+    after: str
+    change: str
+    interval: str
+    p: str
+    judgment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's decision for people."""
+
+    word: str
+    title: str
+    tone: Tone
+    sentences: tuple[str, ...]
+
+
+def number(value: object) -> str:
+    """A number with as many digits as one can use; a dash where there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "—"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def signed(value: object) -> str:
+    """A difference, with its sign."""
+    text = number(value)
+    return text if text.startswith(("-", "—")) else f"+{text}"
+
+
+def p_value(value: object) -> str:
+    """A probability; very small ones as a bound."""
+    if not isinstance(value, int | float):
+        return "—"
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def seconds(value: float) -> str:
+    """A duration: ``41.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(value: float) -> str:
+    """A number of bytes in decimal units."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.1f} {unit}"
+    return f"{value:.0f} bytes"
+
+
+def quantity(name: str, value: object) -> str:
+    """A value in the unit that its name carries."""
+    match value:
+        case None | "":
+            return "—"
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return value
+        case int() | float() if name.endswith("_bytes"):
+            return size(value)
+        case int() | float() if name.endswith("_seconds"):
+            return seconds(value)
+        case float() if name.endswith(("_fraction", "_share")):
+            return f"{100 * value:.1f}%"
+        case _:
+            return number(value)
+
+
+def title_of(name: str) -> str:
+    """``train_seconds`` -> ``train time``: the unit moves from the name to the value."""
+    for suffix, replacement in (("_seconds", " time"), ("_bytes", " size"), ("_fraction", " share")):
+        if name.endswith(suffix):
+            name = name.removesuffix(suffix) + replacement
+    return name.replace("memory size", "memory").replace("_", " ")
+
+
+def primary_metric(scores: Document) -> str | None:
+    """The metric that the gate decides by: the first known one among the test's differences."""
+    deltas = (scores.get("test") or {}).get("delta") or {}
+    return next((name for name in PRIMARY if name in deltas), next(iter(deltas), None))
+
+
+def metric_rows(block: Document, first: str | None) -> list[MetricRow]:
+    """The before/after table of one block (test or general) of ``scores.json``, the deciding metric on top."""
+    before, after = block.get("before") or {}, block.get("after") or {}
+    names = list(dict.fromkeys([*([first] if first else []), *METRICS, *before, *after]))
+    deltas = block.get("delta") or {}
+    return [
+        _row(name, before.get(name), after.get(name), deltas.get(name, {})) for name in names if name in before | after
+    ]
+
+
+def verdict(scores: Document, *, limit: float, rejected: bool) -> Verdict:
+    """The gate's decision in sentences.
+
+    Args:
+        scores: the document of ``scores.json``.
+        limit: by how much the general score may fall.
+        rejected: whether the run folder holds a tuned model that was not taken.
+    """
+    gate = scores.get("gate", {})
+    word = str(gate.get("verdict", "unknown"))
+    title, tone, meaning = _MEANINGS.get(word, ("No verdict", "open", "The run did not reach its gate."))
+    reasons = (str(reason) for reason in gate.get("reasons", []))
+    sentences = (meaning, _test_sentence(scores), _general_sentence(scores, limit), _model_sentence(word, rejected))
+    return Verdict(word, title, tone, tuple(s for s in (*sentences, *reasons) if s))
+
+
+_MEANINGS: Mapping[str, tuple[str, Tone, str]] = {
+    "gained": (
+        "Gained",
+        "good",
+        "The tuned model is better on your test data, and what it knew before is still there.",
+    ),
+    "unproven": (
+        "Unproven",
+        "open",
+        "The tuned model looks better, but the interval holds zero: the difference may be chance. "
+        "More test queries would narrow it.",
+    ),
+    "no_gain": ("No gain", "bad", "The tuned model is not better on your test data than the base."),
+    "forgotten": ("Forgotten", "bad", "The tuned model lost more of its general ability than the limit allows."),
+    "diverged": ("Diverged", "bad", "Training did not converge: losses or gradients were no longer finite."),
+}
+
+
+def _row(name: str, before: Any, after: Any, delta: Mapping[str, Any]) -> MetricRow:
+    meaning, direction = METRICS.get(name, ("", 0))
+    change = delta.get("value", after - before if before is not None and after is not None else None)
+    ends = delta.get("ci95")
+    interval, judgment = "—", ""
+    if ends:
+        low, high = ends
+        interval = f"{signed(low)} to {signed(high)}"
+        judgment = "unclear" if low <= 0 <= high else "better" if (low > 0) == (direction > 0) else "worse"
+    return MetricRow(
+        name,
+        meaning,
+        quantity(name, before),
+        quantity(name, after),
+        signed(change),
+        interval,
+        p_value(delta.get("p")),
+        judgment if direction else "",
+    )
+
+
+def _test_sentence(scores: Document) -> str:
+    name = primary_metric(scores)
+    if name is None:
+        return ""
+    test = scores["test"]
+    before, after = ((test.get(side) or {}).get(name) for side in ("before", "after"))
+    row = _row(name, before, after, test["delta"][name])
+    interval = f", 95% interval {row.interval}" if row.interval != "—" else ""
+    chance = f", p {row.p}" if row.p.startswith("<") else f", p = {row.p}" if row.p != "—" else ""
+    return f"Test: {name} went from {row.before} to {row.after} ({row.change}{interval}{chance})."
+
+
+def _general_sentence(scores: Document, limit: float) -> str:
+    general = scores.get("general") or {}
+    before, after = ((general.get(side) or {}).get("score") for side in ("before", "after"))
+    if before is None or after is None:
+        return ""
+    row = _row("score", before, after, (general.get("delta") or {}).get("score", {}))
+    allowed = f"a fall of up to {limit:g} is allowed"
+    return f"General: the score went from {row.before} to {row.after} ({row.change}); {allowed}."
+
+
+def _model_sentence(word: str, rejected: bool) -> str:
+    if rejected:
+        return "model/ holds the base, unchanged; the tuned model is in rejected/."
+    if word in {"gained", "unproven"}:
+        return "model/ holds the tuned model."
+    return "model/ holds the tuned model, because it was to be kept anyway." if word in {"no_gain", "forgotten"} else ""
