@@ -1,0 +1,249 @@
+"""Rows with roles become examples; what cannot is set aside with its place and reason."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from acclimate.core.errors import DataError
+from acclimate.data.examples import Example, Kind, Rejected
+from acclimate.data.roles import Roles
+from acclimate.data.rows import Row, Source, printable, shortened
+
+_KINDS = {dict: "an object", list: "a list", int: "a number", float: "a number", bool: "true or false", bytes: "bytes"}
+
+
+class _BadValueError(Exception):
+    """A value that its role cannot take."""
+
+    def __init__(self, reason: str, column: str) -> None:
+        super().__init__(reason)
+        self.reason, self.column = reason, column
+
+
+@dataclass(slots=True)
+class Assembled:
+    """Everything that came out of the sources of one data set."""
+
+    kind: Kind
+    examples: list[Example] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def assemble(sources: Sequence[Source], roles: Roles) -> Assembled:
+    """Reads all rows of all sources once, in order."""
+    result = Assembled(roles.kind)
+    names: Counter[str] = Counter()
+    repeated = 0
+    for source in sources:
+        for row in source.rows():
+            item = _example(row, source, roles) if isinstance(row, Row) else row
+            if isinstance(item, Rejected):
+                result.rejected.append(item)
+                continue
+            names[item.id] += 1
+            if names[item.id] > 1:
+                item, repeated = replace(item, id=_free_id(item.id, names)), repeated + ("id" in roles.columns)
+            result.examples.append(item)
+    if repeated:
+        result.notes.append(f"{repeated} rows repeat the id of an earlier row: a number was added to theirs")
+    return result
+
+
+def settle_pair_labels(sources: Sequence[Source], roles: Roles) -> Roles:
+    """A label beside a pair: 0 and 1 say whether the pair belongs together, anything else only slices the report."""
+    if roles.kind is not Kind.PAIRS or "label" not in roles.columns:
+        return roles
+    column = roles.columns["label"]
+    counts = Counter(_label(row, column) for source in sources for row in source.rows() if isinstance(row, Row))
+    given = set(counts) - {None}
+    if given == {"0"}:
+        note = "all labels are 0: taken as a slice of the report, not as 'these do not belong together'"
+        return replace(roles, notes=(*roles.notes, note))
+    if given != {"0", "1"}:
+        return roles
+    columns = {role: name for role, name in roles.columns.items() if role != "label"} | {"score": column}
+    note = f"{column!r} is 0 or 1 beside a pair: read as a score ({counts['1']} pairs belong together)"
+    unused = (*roles.unused, *roles.negatives)
+    notes = (*roles.notes, note)
+    return replace(roles, kind=Kind.SCORED, columns=columns, negatives=(), unused=unused, notes=notes)
+
+
+def require_usable(result: Assembled, file: str) -> None:
+    """Refuses a source without usable rows, or where most rows are bad.
+
+    Raises:
+        DataError: names the first bad place.
+    """
+    bad, total = len(result.rejected), len(result.rejected) + len(result.examples)
+    if not total:
+        raise DataError(f"{file}: there are no rows", "give at least one row of data")
+    if not result.examples or 2 * bad > total:
+        count = "the only row" if total == 1 else f"{bad} of {total} rows"
+        problem = f"{result.rejected[0]} ({count} cannot be used)"
+        raise DataError(problem, "repair the rows, or say what the columns hold with --columns ROLE=COLUMN")
+
+
+def _free_id(name: str, names: Counter[str]) -> str:
+    while f"{name}:{names[name]}" in names:
+        names[name] += 1
+    free = f"{name}:{names[name]}"
+    names[free] += 1
+    return free
+
+
+def _example(row: Row, source: Source, roles: Roles) -> Example | Rejected:
+    try:
+        return _build(row, source, roles)
+    except _BadValueError as bad:
+        column = source.locate(row, bad.column)
+        return Rejected(source.file, row.line, column, bad.reason, shortened(printable(row.written())))
+
+
+def _build(row: Row, source: Source, roles: Roles) -> Example:
+    values = _Values(row, roles)
+    doc_id = values.name("doc_id")
+    query = text = ""
+    positives: tuple[str, ...] = ()
+    if roles.kind in (Kind.PAIRS, Kind.SCORED):
+        query = values.text("query")
+        positives, passage_id = values.positives()
+        doc_id = doc_id or passage_id
+    else:
+        text = values.text("text")
+    label = values.name("label")
+    if roles.kind is Kind.LABELED and label is None:
+        raise _BadValueError("label is empty", roles.columns["label"])
+    return Example(
+        id=values.name("id") or f"{source.stem}:{row.line}",
+        line=row.line,
+        query=query,
+        positives=positives,
+        negatives=values.negatives(),
+        text=text,
+        score=values.number("score") if roles.kind is Kind.SCORED else None,
+        label=label,
+        doc_id=doc_id,
+        group=values.name("group"),
+        domain=values.name("domain"),
+        task=values.name("task"),
+        weight=values.weight(),
+    )
+
+
+class _Values:
+    """The values of one row by role."""
+
+    def __init__(self, row: Row, roles: Roles) -> None:
+        self._row, self._roles = row, roles
+
+    def _get(self, role: str) -> tuple[Any, str]:
+        column = self._roles.columns.get(role, "")
+        return self._row.values.get(column), column
+
+    def text(self, role: str) -> str:
+        value, column = self._get(role)
+        return self._titled(role, _text(value, role, column))
+
+    def positives(self) -> tuple[tuple[str, ...], str | None]:
+        value, column = self._get("positive")
+        given = value if isinstance(value, list | tuple) else [value]
+        if self._roles.kind is Kind.SCORED and len(given) != 1:
+            raise _BadValueError(f"a score needs one text beside the query, not {len(given)}", column)
+        texts = tuple(dict.fromkeys(_passage(item, "positive", column) for item in given))
+        if not texts:
+            raise _BadValueError("positive is an empty list", column)
+        passage_id = given[0].get("docid") if len(given) == 1 and isinstance(given[0], dict) else None
+        return tuple(self._titled("positive", text) for text in texts), _name(passage_id, "docid", column)
+
+    def negatives(self) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for column in self._roles.negatives:
+            value = self._row.values.get(column)
+            for item in value if isinstance(value, list | tuple) else [value]:
+                # Rows may have fewer negatives than there are columns.
+                if item is not None and not (isinstance(item, str) and not item.strip()):
+                    found[_passage(item, "negative", column)] = None
+        return tuple(found)
+
+    def name(self, role: str) -> str | None:
+        value, column = self._get(role)
+        return _name(value, role, column)
+
+    def number(self, role: str) -> float:
+        value, column = self._get(role)
+        if value is None or value == "":
+            raise _BadValueError(f"{role} is empty", column)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise _BadValueError(f"{role} is {_shown(value)}, not a finite number", column)
+        return number
+
+    def weight(self) -> float:
+        value, column = self._get("weight")
+        if value is None or value == "":
+            return 1.0
+        weight = self.number("weight")
+        if weight < 0:
+            raise _BadValueError(f"weight is {weight:g}, below zero", column)
+        return weight
+
+    def _titled(self, role: str, text: str) -> str:
+        value, column = self._get("title")
+        if self._roles.titled != role or value is None or value == "":
+            return text
+        return f"{_text(value, 'title', column)} {text}"
+
+
+def _text(value: Any, role: str, column: str) -> str:
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            raise _BadValueError(f"{role} is empty", column)
+        if not text.isascii() and text != printable(text):
+            raise _BadValueError(f"{role} holds bytes that are not UTF-8, or half a surrogate pair", column)
+        if "\x00" in text:
+            raise _BadValueError(f"{role} holds a NUL character", column)
+        return text
+    if value is None:
+        raise _BadValueError(f"{role} is empty", column)
+    raise _BadValueError(f"{role} is {_KINDS.get(type(value), type(value).__name__)}, not a text", column)
+
+
+def _passage(value: Any, role: str, column: str) -> str:
+    """A document: its text, or an object with a text and perhaps a title."""
+    if not isinstance(value, dict):
+        return _text(value, role, column)
+    body = _text(value.get("text"), f"{role}'s text", column)
+    title = value.get("title")
+    return f"{_text(title, 'title', column)} {body}" if title else body
+
+
+def _name(value: Any, role: str, column: str) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    # Data frames turn 3 into 3.0 where another row is empty, and booleans are 1 and 0 in other formats.
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        text = str(value)
+        return _text(text, role, column) if text.strip() else None
+    raise _BadValueError(f"{role} is {_KINDS.get(type(value), type(value).__name__)}, not a name", column)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _label(row: Row, column: str) -> str | None:
+    try:
+        return _name(row.values.get(column), "label", column)
+    except _BadValueError:
+        return None
