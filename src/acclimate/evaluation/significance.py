@@ -19,8 +19,8 @@ from acclimate.core.seeds import numpy_generator
 from acclimate.evaluation.vectors import Floats
 
 RESAMPLES = 10_000
-BLOCK_VALUES = 1 << 21
-"""Weights that exist at one time: 16 MiB."""
+BLOCK_VALUES = 1 << 18
+"""Weights that exist at one time: 2 MiB, so that a processor cache holds them."""
 
 Metric: TypeAlias = Callable[[Floats, Floats], Floats]
 """Items ``[N]`` or ``[N, K]`` and weights ``[B, N]`` -> one value ``[B]``, or several ``[B, M]``, a row of weights."""
