@@ -17,8 +17,8 @@ from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, l
 
 __all__ = ["Encoder", "Tokens"]
 
-# A role's prompt is the first of these names that the model has, as in sentence-transformers' encode_query and
-# encode_document.
+# A role's prompt is the first of these names that the model has, else none: sentence-transformers' encode_query and
+# encode_document do not fall back to the default prompt either.
 _PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 _CHUNK = 4096  # texts tokenized at once by encode: bounds memory, long enough for sorting to save the padding
 
@@ -114,14 +114,13 @@ class Encoder(nn.Module):
         Raises:
             UsageError: a role other than query and document that is no prompt's name.
         """
-        names = _PROMPT_NAMES.get(role, (role,)) if role is not None else ()
-        for name in names:
-            if name in self.prompts:
-                return self.prompts[name]
-        if role is not None and role not in _PROMPT_NAMES:
+        if role is None:
+            return self.prompts[self.default_prompt_name] if self.default_prompt_name is not None else ""
+        if role not in self.prompts and role not in _PROMPT_NAMES:
             known = ", ".join(sorted({*self.prompts, *_PROMPT_NAMES}))
             raise UsageError(f"the model has no prompt for role {role!r}", f"use one of {known}")
-        return self.prompts[self.default_prompt_name] if self.default_prompt_name is not None else ""
+        names = _PROMPT_NAMES.get(role, (role,))
+        return next((self.prompts[name] for name in names if name in self.prompts), "")
 
     def prompt_length(self, role: str | None) -> int:
         """Leading tokens of this role's texts that pooling leaves out: 0 unless ``include_prompt`` is false."""

@@ -222,7 +222,8 @@ def _model_config(encoder: Encoder) -> dict[str, Any]:
     config: dict[str, Any] = {
         "__version__": {"transformers": transformers.__version__, "pytorch": torch.__version__},
         "default_prompt_name": encoder.default_prompt_name,
-        "prompts": encoder.prompts,
+        # Both roles by name: sentence-transformers 5 and 6 look for "document" alone, not for E5's "passage".
+        "prompts": {**encoder.prompts, **{role: encoder.prompt(role) for role in ("query", "document")}},
         # All that Acclimate reports is measured by cosine, so that is what the folder asks of its readers.
         "similarity_fn_name": "cosine",
     }

@@ -111,7 +111,7 @@ def length_buckets(lengths: Tensor, cost: BucketCost) -> list[Tensor]:
     end = len(ends) - 1
     while end > 0:
         rows = order[ends[cut[end]] : ends[end]]
-        parts = min(len(rows), -(-len(rows) * int(widths[end - 1]) // cost.budget))
-        buckets.extend(reversed(torch.tensor_split(rows, parts)))
+        texts = max(cost.budget // int(widths[end - 1]), 1)  # that fit; one text always does
+        buckets.extend(reversed(torch.tensor_split(rows, -(-len(rows) // texts))))
         end = cut[end]
     return buckets[::-1]

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from acclimate.model.store import load_encoder
 
 REQUIRED_COSINE = 0.99999
 ROLES = ("query", "document")
+READERS = ("acclimate", "sentence_transformers")
 PROBES = (
     "How do I renew a passport?",
     "A seizure is a transient disturbance of brain function caused by abnormal electrical activity.",
@@ -82,12 +84,13 @@ class VerifyReport:
         return {**asdict(self), "passed": self.passed}
 
 
-def verify(folder: Path, encoder: Encoder | None = None) -> VerifyReport:
+def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] = READERS) -> VerifyReport:
     """Compares the vectors of fixed probe texts: this process against fresh ones, both roles.
 
     Args:
         folder: a saved model.
         encoder: the model in memory that the folder was saved from; by default the folder is loaded here too.
+        readers: who reads it again; one that is not installed is skipped.
 
     Raises:
         UsageError, DataError: the folder cannot be loaded here.
@@ -96,7 +99,7 @@ def verify(folder: Path, encoder: Encoder | None = None) -> VerifyReport:
     expected = {role: encoder.encode(PROBES, role) for role in ROLES}
     comparisons: list[Comparison] = []
     problems: list[str] = []
-    installed = [reader for reader in _READERS if importlib.util.find_spec(reader) is not None]
+    installed = [reader for reader in readers if importlib.util.find_spec(reader) is not None]
     for reader in installed:
         try:
             vectors = _in_fresh_process(reader, folder)
@@ -104,7 +107,7 @@ def verify(folder: Path, encoder: Encoder | None = None) -> VerifyReport:
             problems.append(f"{reader}: {error}")
             continue
         comparisons.extend(_compare(reader, role, expected[role], vectors[role]) for role in ROLES)
-    skipped = tuple(reader for reader in _READERS if reader not in installed)
+    skipped = tuple(reader for reader in readers if reader not in installed)
     return VerifyReport(str(folder), tuple(comparisons), tuple(problems), skipped)
 
 
@@ -150,11 +153,11 @@ def _with_sentence_transformers(folder: Path) -> dict[str, np.ndarray]:
     return {"query": model.encode_query(texts, **options), "document": model.encode_document(texts, **options)}
 
 
-_READERS = {"acclimate": _with_acclimate, "sentence_transformers": _with_sentence_transformers}
+_READ = {"acclimate": _with_acclimate, "sentence_transformers": _with_sentence_transformers}
 
 
 def _main(reader: str, folder: str, out: str) -> None:
-    np.savez(out, **_READERS[reader](Path(folder)))  # type: ignore[arg-type]
+    np.savez(out, **_READ[reader](Path(folder)))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
