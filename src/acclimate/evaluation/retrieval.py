@@ -114,7 +114,7 @@ def retrieval_metrics(ranking: Ranking) -> RetrievalScores:
     place = np.arange(1, len(ranks) + 1) - starts[query]  # 1 for the first relevant document of each query
 
     def total(values: Floats) -> Floats:
-        return np.bincount(query, weights=values, minlength=count)
+        return np.asarray(np.bincount(query, weights=values, minlength=count), np.float64)
 
     best = np.minimum.reduceat(ranks, starts[:-1])
     ideal = grades[np.lexsort((-grades, query))]
@@ -123,7 +123,7 @@ def retrieval_metrics(ranking: Ranking) -> RetrievalScores:
         "ndcg@10": total(_discounted(grades, ranks, NDCG_CUT)) / total(_discounted(ideal, place, NDCG_CUT)),
         "mrr": 1 / best,
         "mrr@10": np.where(best <= MRR_CUT, 1 / best, 0.0),
-        **{f"recall@{cut}": total(ranks <= cut) / relevant_counts for cut in RECALL_CUTS},
+        **{f"recall@{cut}": total((ranks <= cut).astype(np.float64)) / relevant_counts for cut in RECALL_CUTS},
         "map@100": total(np.where(by_rank <= MAP_CUT, place / by_rank, 0.0)) / relevant_counts,
         "mean_rank": best,
         "median_rank": best,

@@ -14,7 +14,7 @@ from acclimate.evaluation.vectors import Floats, unit_rows
 def cosine_of_pairs(first: ArrayLike, second: ArrayLike) -> Floats:
     """Cosine of row i of one ``[N, D]`` matrix with row i of the other, ``[N]``."""
     x, y = unit_rows(first, "first"), unit_rows(second, "second")
-    return np.einsum("nd,nd->n", x, y, dtype=np.float64)
+    return np.asarray(np.einsum("nd,nd->n", x, y, dtype=np.float64))
 
 
 def similarity_metrics(predicted: ArrayLike, gold: ArrayLike) -> dict[str, float]:
@@ -40,7 +40,8 @@ def paired_items(predicted: ArrayLike, gold: ArrayLike) -> Floats:
 
 def weighted_spearman(items: Floats, weights: Floats) -> Floats:
     """Spearman correlation of the two columns of items ``[N, 2]`` under each row of weights ``[B, N]``; ``[B]``."""
-    return _correlation(*(weighted_ranks(column, weights) for column in items.T), weights)
+    first, second = (weighted_ranks(column, weights) for column in items.T)
+    return _correlation(first, second, weights)
 
 
 def weighted_pearson(items: Floats, weights: Floats) -> Floats:

@@ -38,4 +38,4 @@ def unit_rows(embeddings: ArrayLike, name: str = "embeddings") -> Vectors:
     """Rows scaled to length one, float32 ``[N, D]``. A zero row stays zero: it is similar to nothing."""
     vectors = as_vectors(embeddings, name)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, np.float32(1))
+    return np.divide(vectors, np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
