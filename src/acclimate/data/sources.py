@@ -20,9 +20,9 @@ _MAGIC = {
     b"PK\x03\x04": "a zip archive or a spreadsheet",
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"BZh9": "a bzip2 file",
-}
-_MAGIC |= {b"\xfd7zXZ": "an xz file", b"\xd0\xcf\x11\xe0": "an old Office file", b"%PDF": "a PDF"}
-_MAGIC |= {
+    b"\xfd7zXZ": "an xz file",
+    b"\xd0\xcf\x11\xe0": "an old Office file",
+    b"%PDF": "a PDF",
     b"SQLite format 3\x00": "a database",
     b"\x80\x04": "a pickle",
     b"\x89PNG": "an image",
