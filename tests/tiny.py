@@ -23,6 +23,8 @@ from transformers import (
     Qwen3Model,
     RobertaConfig,
     RobertaModel,
+    T5Config,
+    T5EncoderModel,
 )
 
 from acclimate.model.encoder import Encoder
@@ -141,6 +143,11 @@ def _qwen3(size: int, o: dict[str, Any]) -> PreTrainedModel:
     return Qwen3Model(Qwen3Config(vocab_size=size, **{**heads, **_common(o)}))
 
 
+def _t5(size: int, o: dict[str, Any]) -> PreTrainedModel:
+    shape = {"d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": LAYERS, "num_heads": 4, **o}
+    return T5EncoderModel(T5Config(vocab_size=size, pad_token_id=0, eos_token_id=3, **shape))
+
+
 KINDS: dict[str, Callable[[int, dict[str, Any]], PreTrainedModel]] = {
     "bert": _bert,
     "roberta": _roberta,
@@ -149,4 +156,5 @@ KINDS: dict[str, Callable[[int, dict[str, Any]], PreTrainedModel]] = {
     "electra": _electra,
     "modernbert": _modernbert,
     "qwen3": _qwen3,
+    "t5": _t5,
 }

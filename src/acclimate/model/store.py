@@ -13,7 +13,13 @@ import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import normalizers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, T5EncoderModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from acclimate.core.errors import DataError, Place, ResourceError, UsageError
 from acclimate.core.files import replace_folder, sync_folder, write_json
@@ -26,6 +32,8 @@ from acclimate.model.pooling import Pooling
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _UNBOUNDED = 512  # tokens, where neither the folder, the tokenizer nor the backbone names a limit
+# Models of an encoder and a decoder that are used without the decoder (sentence-t5, gtr-t5).
+_ENCODERS_OF_TWO = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
 _SAVE_AGAIN = "fetch or save the model again"
 
 
@@ -118,10 +126,11 @@ def _lower_case(fast: Any) -> None:
 def _backbone(folder: Path, config: Any) -> PreTrainedModel:
     if not any((folder / name).exists() for name in _WEIGHTS):
         raise _no_safetensors(folder)
-    if config.is_encoder_decoder and config.model_type not in ("t5", "mt5", "umt5"):
+    encoder_of_two = config.model_type in _ENCODERS_OF_TWO
+    if config.is_encoder_decoder and not encoder_of_two:
         raise UsageError(f"{config.model_type} has an encoder and a decoder", "use an encoder model", Place(folder))
     config.use_cache = False  # keys and values of earlier calls are for generating text
-    kind = T5EncoderModel if config.is_encoder_decoder else AutoModel
+    kind = getattr(transformers, _ENCODERS_OF_TWO[config.model_type]) if encoder_of_two else AutoModel
     with _quiet():
         try:
             backbone, report = kind.from_pretrained(
