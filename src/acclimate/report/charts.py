@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 480, 260
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 78, 14, 12, 44
+NAMES = 140  # room for names on the left, for charts with one row a name
 COLORS = 6  # classes s0 .. s5 in the style sheet, each with its own dash pattern
 
 
@@ -101,7 +102,7 @@ def heat_map(
     """
     values = [v for _, row in rows for v in row if v is not None and v > 0]
     shade = _Scale(math.log10(min(values)), math.log10(max(values)), 0.08, 1.0)
-    left, cell = 120, 20
+    left, cell = NAMES, 20
     width, height = (WIDTH - left - RIGHT) / len(columns), TOP + cell * len(rows) + BOTTOM
     parts: list[Markup] = []
     for r, (name, row) in enumerate(rows):
@@ -118,7 +119,7 @@ def heat_map(
     for c in sorted({0, len(columns) // 2, len(columns) - 1}):
         parts.append(_text(left + (c + 0.5) * width, bottom + 16, _short(columns[c]), "middle"))
     parts.append(_text((left + WIDTH - RIGHT) / 2, bottom + 36, x_label, "middle", "axis-name"))
-    scale = Markup('<p class="legend">light {} … dark {} (logarithmic)</p>').format(
+    scale = Markup('<p class="legend">faint: {}, strong: {} (logarithmic)</p>').format(
         _short(min(values)), _short(max(values))
     )
     return _svg(label, [Markup('<g class="heat">{}</g>').format(Markup("").join(parts))], height) + scale
@@ -126,7 +127,7 @@ def heat_map(
 
 def interval_chart(label: str, intervals: Sequence[Interval], *, x_label: str) -> Markup:
     """Values with their intervals, one a row, around a line at zero."""
-    left, row = 120, 26
+    left, row = NAMES, 26
     low, high = min(0.0, *(i.low for i in intervals)), max(0.0, *(i.high for i in intervals))
     bottom = TOP + row * len(intervals)
     x = _Scale(*_padded(low, high), left, WIDTH - RIGHT)
@@ -160,7 +161,7 @@ def bar_chart(
             parts.append(
                 _tag("rect", x=start + s * bar, y=top, width=bar - 2, height=y(0) - top, class_=f"bar s{s % COLORS}")
             )
-    return _svg(label, parts, HEIGHT) + _legend([name for name, _ in series])
+    return _svg(label, parts, HEIGHT) + _legend([name for name, _ in series], bars=True)
 
 
 def _padded(low: float, high: float, *, from_zero: bool = False) -> tuple[float, float]:
@@ -188,17 +189,18 @@ def _x_axis(x: _Scale, bottom: float, name: str) -> list[Markup]:
     return [*parts, _text((x.start + x.end) / 2, bottom + 36, name, "middle", "axis-name")]
 
 
-def _legend(names: Sequence[str]) -> Markup:
-    """Names beside a sample of their line; one name needs none, the axis says it."""
+def _legend(names: Sequence[str], *, bars: bool = False) -> Markup:
+    """Names beside a sample of their line or bar; one name needs none, the axis says it."""
     if len(names) < 2:
         return Markup("")
-    sample = Markup('<svg viewBox="0 0 26 8" width="26" height="8" aria-hidden="true">{}</svg>')
-    items = (
-        Markup("<li>{}{}</li>").format(
-            sample.format(_tag("line", x1=0, x2=26, y1=4, y2=4, class_=f"line s{number % COLORS}")), name
-        )
-        for number, name in enumerate(names)
-    )
+    frame = Markup('<li><svg viewBox="0 0 26 8" width="26" height="8" aria-hidden="true">{}</svg>{}</li>')
+    line = {"x1": 0.0, "x2": 26.0, "y1": 4.0, "y2": 4.0}
+    bar = {"x": 8.0, "y": 0.0, "width": 10.0, "height": 8.0}
+    items = []
+    for number, name in enumerate(names):
+        color = f"s{number % COLORS}"
+        sample = _tag("rect", **bar, class_=f"bar {color}") if bars else _tag("line", **line, class_=f"line {color}")
+        items.append(frame.format(sample, name))
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 

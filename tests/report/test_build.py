@@ -1,0 +1,234 @@
+"""The report as its reader gets it: complete, self-contained, safe to open, and silent about texts when told to be."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from fake_run import PROFILE, QUARANTINE, queries, scores, write_run
+
+from acclimate.core.errors import DataError
+from acclimate.report.build import write_report
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+SECTIONS = ["verdict", "scores", "cost", "training", "queries", "data", "reproduce"]
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&</style></table>{{ 7*7 }}"
+
+
+class Page(HTMLParser):
+    """Parses strictly: every element is closed by its own end tag. Collects what the tests ask for."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def report(folder: Path, *, texts: bool = True) -> str:
+    return write_report(folder, texts=texts).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "labs")
+
+
+def test_all_sections_are_there_and_the_menu_leads_to_them(run: Path) -> None:
+    page = Page(report(run))
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a" and attributes.get("class") != "skip"]
+    assert links == [f"#{section}" for section in SECTIONS]
+    assert set(SECTIONS) <= ids
+
+
+def test_headings_tables_and_charts_can_be_read_aloud(run: Path) -> None:
+    page = Page(report(run))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(deeper <= level + 1 for level, deeper in zip(levels, levels[1:], strict=False))
+    assert sum(tag == "table" for tag, _ in page.tags) == sum(tag == "caption" for tag, _ in page.tags)
+    charts = [attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("role") == "img"]
+    assert len(charts) == 7
+    assert all(chart["aria-label"] for chart in charts)
+
+
+def test_every_chart_is_followed_by_its_numbers(run: Path) -> None:
+    figures = re.findall(r"<figure>.*?</figure>", report(run), re.DOTALL)
+    assert len(figures) == 7
+    for figure in figures:
+        assert figure.index("<svg") < figure.index("<details") < figure.index("<td>")
+
+
+def test_opens_without_network_and_scripts(run: Path) -> None:
+    html = report(run)
+    page = Page(html)
+    assert not {"script", "iframe", "object", "embed", "form", "link", "img", "base"} & {tag for tag, _ in page.tags}
+    assert not re.findall(r"(?:https?:)?//|@import|url\(", html)
+    for _, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on") or name in {"style", "src"}]
+        assert (attributes.get("href") or "#").startswith("#")
+
+
+def test_the_policy_allows_the_style_sheet_alone(run: Path) -> None:
+    html = report(run)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
+    (css,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+
+
+def test_equal_runs_give_equal_bytes(run: Path, tmp_path: Path) -> None:
+    other = write_run(tmp_path / "elsewhere" / "labs")
+    assert write_report(run).read_bytes() == write_report(other).read_bytes() == write_report(run).read_bytes()
+
+
+def test_hostile_texts_are_shown_not_run(tmp_path: Path) -> None:
+    hits = [{"id": HOSTILE, "text": HOSTILE, "score": 0.5, "relevant": True}]
+    query = queries(1)[0] | {"query": HOSTILE, "relevant": [{"id": "1", "text": HOSTILE}], "top_before": hits}
+    marked = scores() | {"method": HOSTILE, "base": HOSTILE}
+    marked["general"]["before"] |= {HOSTILE: 0.5}
+    marked["gate"]["reasons"] = [HOSTILE]
+    folder = write_run(
+        tmp_path / "<b>run",
+        scores=marked,
+        queries=[query],
+        resolved=f"# {HOSTILE}\n",
+        environment={"command": ["acclimate", HOSTILE], HOSTILE: HOSTILE},
+        profile={HOSTILE: {HOSTILE: HOSTILE}},
+        quarantine=[{"file": "f", "line": 1, "column": 1, "reason": HOSTILE, "raw": HOSTILE}],
+        metrics=[
+            {"step": 0, "loss": {HOSTILE: 1.0}, "lr": {HOSTILE: 1.0, "b": 2.0}, "grad_norm_by_block": {HOSTILE: 1.0}}
+        ],
+    )
+    html = report(folder)
+    page = Page(html)
+    assert not {"script", "img", "b"} & {tag for tag, _ in page.tags}
+    assert html.count("</style>") == 1
+    assert page.words.count("<script>alert(1)</script>") >= 12
+    assert "{{ 7*7 }}" in page.words
+
+
+def test_control_characters_and_broken_unicode_do_not_break_the_file(tmp_path: Path) -> None:
+    query = queries(1)[0] | {"query": "a\x00b\x1b\ud800c"}
+    html = report(write_run(tmp_path / "run", queries=[query]))
+    assert "a\ufffdb\ufffd?c" in html
+
+
+def test_without_texts_no_text_of_the_user_is_left(run: Path) -> None:
+    shown, hidden = report(run), report(run, texts=False)
+    user_texts = [query["query"] for query in queries()]
+    user_texts += [hit["text"] for query in queries() for hit in [*query["relevant"], *query["top_before"]]]
+    user_texts += [*PROFILE["examples"], "a private row", "secret", QUARANTINE[1]["reason"]]
+    assert any(text in shown for text in user_texts)
+    assert [text for text in user_texts if text in hidden] == []
+    assert "Largest wins: 20" in Page(hidden).words
+
+
+@pytest.mark.parametrize(
+    ("word", "gain", "title", "model"),
+    [
+        ("gained", 0.1, "Gained", "model/ holds the tuned model."),
+        ("unproven", 0.001, "Unproven", "model/ holds the tuned model."),
+        ("no_gain", -0.02, "No gain", "model/ holds the base, unchanged; the tuned model is in rejected/."),
+        ("forgotten", 0.1, "Forgotten", "model/ holds the base, unchanged; the tuned model is in rejected/."),
+        ("diverged", -0.3, "Diverged", "model/ holds the base, unchanged; the tuned model is in rejected/."),
+    ],
+)
+def test_the_verdict_is_said_in_words_with_its_numbers(
+    tmp_path: Path, word: str, gain: float, title: str, model: str
+) -> None:
+    document = scores(word, gain)
+    folder = write_run(tmp_path / "run", scores=document)
+    if word not in {"gained", "unproven"}:
+        (folder / "rejected").mkdir()
+    (banner,) = re.findall(r'<section id="verdict".*?</section>', report(folder), re.DOTALL)
+    words = Page(banner).words
+    before, after = (document["test"][side]["ndcg@10"] for side in ("before", "after"))
+    low, high = document["test"]["delta"]["ndcg@10"]["ci95"]
+    assert words.startswith(title)
+    assert (
+        f"from {before:.4f} to {after:.4f} ({gain:+.4f}, 95% interval {low:+.4f} to {high:+.4f}, p = 0.0001)" in words
+    )
+    assert "from 0.5031 to 0.5010 (-0.0021)" in words
+    assert model in words
+
+
+def test_a_rejected_model_that_was_to_be_kept_is_told(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", scores=scores("forgotten"))
+    assert "model/ holds the tuned model, because it was to be kept anyway." in Page(report(folder)).words
+
+
+def test_command_seed_data_and_versions_are_exact(run: Path) -> None:
+    words = Page(report(run)).words
+    assert "acclimate fit 'my train.jsonl' --test test/ --out runs/labs" in words
+    assert "seed 42" in words
+    assert "3b1f" * 16 in words
+    assert "torch 2.13.0" in words
+
+
+def test_a_run_without_queries_has_no_wins_and_losses(tmp_path: Path) -> None:
+    similarity = {
+        "before": {"spearman": 0.71},
+        "after": {"spearman": 0.78},
+        "delta": {"spearman": {"value": 0.07, "ci95": [0.03, 0.11], "p": 0.0002}},
+    }
+    folder = write_run(tmp_path / "run", queries=None, scores=scores() | {"test": similarity})
+    page = Page(report(folder))
+    assert "#queries" not in [attributes.get("href") for _, attributes in page.tags]
+    assert "spearman went from 0.7100 to 0.7800" in page.words
+
+
+def test_scores_alone_make_a_report(tmp_path: Path) -> None:
+    rest = dict.fromkeys(("metrics", "queries", "resolved", "recipe", "environment", "profile", "quarantine"))
+    words = Page(report(write_run(tmp_path / "run", **rest))).words
+    assert "Gained" in words
+    assert "Training loss" not in words
+
+
+def test_a_diverged_run_without_scores_after_it_is_told(tmp_path: Path) -> None:
+    document = scores("diverged")
+    for block in ("test", "general"):
+        document[block] |= {"after": None, "delta": None}
+    assert "Training did not converge" in Page(report(write_run(tmp_path / "run", scores=document))).words
+
+
+def test_a_folder_that_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no scores.json; name the folder of a finished run"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_last_line_is_left_out_and_a_damaged_one_named(tmp_path: Path) -> None:
+    lines = '{"step": 0, "loss": {"total": 1.0}}\n{"step": 1, "lo'
+    assert "Training loss" in report(write_run(tmp_path / "torn", metrics=lines))
+    with pytest.raises(DataError, match=r"metrics\.jsonl:1: the file is damaged"):
+        write_report(write_run(tmp_path / "damaged", metrics='{"step"\n{"step": 1}\n'))
