@@ -40,7 +40,7 @@ def build(work: Path, folder: Path) -> None:
 
 
 def _distinct(data: PairSet) -> PairSet:
-    """One code a text and one code a term: a query with two right answers of which one is judged wrong teaches noise."""
+    """One code a text and one code a term: a right answer that is judged wrong is noise."""
     first = {key(text): code for code, text in reversed(data.documents.items())}
     documents = {code: text for code, text in data.documents.items() if first[key(text)] == code}
     asked: dict[str, set[str]] = {}
