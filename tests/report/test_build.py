@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
+import itertools
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from fake_run import PROFILE, QUARANTINE, queries, scores, write_run
 
 from acclimate.core.errors import DataError
 from acclimate.report.build import write_report
+from fake_run import QUARANTINE, queries, scores, write_run
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 SECTIONS = ["verdict", "scores", "cost", "training", "queries", "data", "reproduce"]
@@ -69,16 +71,16 @@ def test_headings_tables_and_charts_can_be_read_aloud(run: Path) -> None:
     page = Page(report(run))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
-    assert all(deeper <= level + 1 for level, deeper in zip(levels, levels[1:], strict=False))
+    assert all(deeper <= level + 1 for level, deeper in itertools.pairwise(levels))
     assert sum(tag == "table" for tag, _ in page.tags) == sum(tag == "caption" for tag, _ in page.tags)
     charts = [attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("role") == "img"]
-    assert len(charts) == 7
+    assert len(charts) == 8
     assert all(chart["aria-label"] for chart in charts)
 
 
 def test_every_chart_is_followed_by_its_numbers(run: Path) -> None:
     figures = re.findall(r"<figure>.*?</figure>", report(run), re.DOTALL)
-    assert len(figures) == 7
+    assert len(figures) == 8
     for figure in figures:
         assert figure.index("<svg") < figure.index("<details") < figure.index("<td>")
 
@@ -123,7 +125,7 @@ def test_hostile_texts_are_shown_not_run(tmp_path: Path) -> None:
         queries=[query],
         resolved=f"# {HOSTILE}\n",
         environment={"command": ["acclimate", HOSTILE], HOSTILE: HOSTILE},
-        profile={HOSTILE: {HOSTILE: HOSTILE}},
+        profile={"name": HOSTILE, "labels": {"distinct": 1, "counts": {HOSTILE: 1}}, "notes": [HOSTILE]},
         quarantine=[{"file": "f", "line": 1, "column": 1, "reason": HOSTILE, "raw": HOSTILE}],
         metrics=[
             {"step": 0, "loss": {HOSTILE: 1.0}, "lr": {HOSTILE: 1.0, "b": 2.0}, "grad_norm_by_block": {HOSTILE: 1.0}}
@@ -147,7 +149,7 @@ def test_without_texts_no_text_of_the_user_is_left(run: Path) -> None:
     shown, hidden = report(run), report(run, texts=False)
     user_texts = [query["query"] for query in queries()]
     user_texts += [hit["text"] for query in queries() for hit in [*query["relevant"], *query["top_before"]]]
-    user_texts += [*PROFILE["examples"], "a private row", "secret", QUARANTINE[1]["reason"]]
+    user_texts += ["a private class", "Another answer", "a private row", "secret", QUARANTINE[1]["reason"]]
     assert any(text in shown for text in user_texts)
     assert [text for text in user_texts if text in hidden] == []
     assert "Largest wins: 20" in Page(hidden).words
@@ -192,7 +194,21 @@ def test_command_seed_data_and_versions_are_exact(run: Path) -> None:
     assert "acclimate fit 'my train.jsonl' --test test/ --out runs/labs" in words
     assert "seed 42" in words
     assert "3b1f" * 16 in words
-    assert "torch 2.13.0" in words
+    assert "version of · torch 2.13.0" in words
+
+
+def test_the_profile_is_told_in_tables(run: Path) -> None:
+    words = Page(report(run)).words
+    assert "rows kept 62" in words
+    assert "rows left out because the test would know them 2" in words
+    assert "train 40 dev 10 test 10" in words
+    assert "the same row again 1 61" in words
+    assert "the same query with other positives 2 2, 62" in words
+    assert "a private class 62" in words
+    assert "Rows that were set aside: 3" in words
+    lengths = json.loads((run / "data" / "profile.json").read_text())["lengths"]["query"]
+    assert lengths["truncated"] == 0
+    assert f"query 62 {lengths['characters']['p50']} {lengths['characters']['p95']}" in words
 
 
 def test_a_run_without_queries_has_no_wins_and_losses(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Charts: positions that follow the numbers, inside the picture, and markup that is safe."""
 
+import itertools
 import re
 
 import pytest
@@ -22,7 +23,7 @@ def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 8
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
-    steps = {f"{b - a:.3g}" for a, b in zip(found, found[1:], strict=False)}
+    steps = {f"{b - a:.3g}" for a, b in itertools.pairwise(found)}
     assert len(steps) == 1
     assert f"{float(steps.pop()):e}"[0] in "125"
 

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from fake_run import metrics, queries, scores
 
-from acclimate.report.curves import Figure, bucket_means, change_figure, rank_figure, training_figures
+from acclimate.report.curves import Figure, bucket_means, change_figure, merge_figure, rank_figure, training_figures
+from fake_run import metrics, queries, scores
 
 RESOLVED = {"training": {"clip_norm": 1.0}, "evaluation": {"keep_best": "ndcg@10"}}
 
@@ -98,11 +98,12 @@ def test_change_leaves_out_what_is_no_share() -> None:
     names = [row[0] for row in figure.table.rows]
     assert names[0] == "ndcg@10"
     assert names[-1] == "general score"
+    assert figure.table.rows[0][1:] == ("0.1281", "0.1025", "0.1537")
     assert "mean_rank" not in names
 
 
 def test_rank_table_counts_every_query_once() -> None:
-    lines = queries(60) + [queries(1)[0] | {"rank_before": 500, "rank_after": None}]
+    lines = [*queries(60), queries(1)[0] | {"rank_before": 500, "rank_after": None}]
     figure = rank_figure(lines)
     assert figure is not None
     assert sum(int(row[1]) for row in figure.table.rows) == sum(int(row[2]) for row in figure.table.rows) == 61
@@ -110,3 +111,13 @@ def test_rank_table_counts_every_query_once() -> None:
         "Of 60 test queries, 40 find their first relevant document at a better rank, 10 at a worse one, 10"
         in figure.note
     )
+
+
+def test_the_share_that_was_taken_is_ringed_and_said() -> None:
+    trials = [{"alpha": a, "dev": d, "general": 0.5} for a, d in ((1.0, 0.7), (0.0, 0.5), (0.5, 0.8))]
+    figure = merge_figure({"alpha": 0.5, "trials": trials})
+    assert figure is not None
+    assert [row[0] for row in figure.table.rows] == ["0", "0.5", "1"]
+    assert 'class="ring"' in figure.chart
+    assert figure.note.endswith("Taken: 0.5.")
+    assert merge_figure({"alpha": 1.0, "trials": []}) is None

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,15 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from acclimate.core.files import write_atomic
-from acclimate.report.curves import Figure, change_figure, rank_figure, training_figures
+from acclimate.report.curves import Figure, change_figure, merge_figure, rank_figure, training_figures
+from acclimate.report.data import data_tables, quarantine_table
 from acclimate.report.queries import Case, wins_and_losses
-from acclimate.report.source import Document, RunFiles, read_run
-from acclimate.report.tables import Table, pairs_table, without_texts
-from acclimate.report.words import MetricRow, Verdict, metric_rows, primary_metric, verdict
+from acclimate.report.source import RunFiles, read_run
+from acclimate.report.tables import Table, pairs_table
+from acclimate.report.words import MetricRow, Verdict, is_main, metric_rows, primary_metric, verdict
 
 _CASES = 20
-_QUARANTINED = 20
-_SAFE_STRINGS = frozenset({"name", "path", "file", "format", "kind", "sha256", "roles", "unused", "columns"})
+_IN_ORIGIN = frozenset({"command", "seed", "data", "versions", "packages", "python"})
 _NOT_IN_HTML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -38,6 +37,7 @@ class _Page:
     primary: str | None
     test: list[MetricRow]
     general: list[MetricRow]
+    general_rest: list[MetricRow]
     change: Figure | None
     cost: Table | None
     training: list[Figure]
@@ -73,7 +73,9 @@ def _page(run: RunFiles, *, texts: bool) -> _Page:
     scores, primary = run.scores, primary_metric(run.scores)
     wins, losses = wins_and_losses(run.queries, _CASES, texts=texts)
     limit = (run.resolved.get("evaluation") or {}).get("general_drop_limit", 0.01)
-    environment = {k: v for k, v in run.environment.items() if k not in {"command", "seed", "data", "versions"}}
+    environment = {name: value for name, value in run.environment.items() if name not in _IN_ORIGIN}
+    general = metric_rows(scores.get("general") or {}, "score")
+    merged = merge_figure(scores.get("merge") or {})
     return _Page(
         name=run.name,
         method=str(scores.get("method", "")),
@@ -83,16 +85,17 @@ def _page(run: RunFiles, *, texts: bool) -> _Page:
         origin=_origin(run),
         primary=primary,
         test=metric_rows(scores.get("test") or {}, primary),
-        general=metric_rows(scores.get("general") or {}, "score"),
+        general=[row for row in general if is_main(row.name)],
+        general_rest=[row for row in general if not is_main(row.name)],
         change=change_figure(scores),
         cost=pairs_table("What the run cost", scores["cost"]) if scores.get("cost") else None,
-        training=training_figures(run.metrics, run.resolved),
+        training=[*training_figures(run.metrics, run.resolved), *([merged] if merged else [])],
         ranks=rank_figure(run.queries),
         wins=wins,
         losses=losses,
         texts=texts,
-        data=_data(run.profile if texts else without_texts(run.profile, _SAFE_STRINGS)),
-        quarantine=_quarantine(run.quarantine, texts=texts),
+        data=data_tables(run.profile, texts=texts),
+        quarantine=quarantine_table(run.quarantine, texts=texts),
         resolved=run.resolved_text,
         environment=pairs_table("Environment", environment) if environment else None,
     )
@@ -104,31 +107,14 @@ def _command(command: str | list[str]) -> str:
 
 def _origin(run: RunFiles) -> Table:
     """Seed, SHA-256 of the data, versions: what one needs to get the same numbers again."""
-    seed = run.environment.get("seed", (run.resolved.get("training") or {}).get("seed"))
+    environment = run.environment
     found = {
-        "seed": str(seed) if seed is not None else None,
-        "data": run.environment.get("data", run.profile.get("sha256")),
-        "version": run.environment.get("versions"),
+        "seed": environment.get("seed", (run.resolved.get("training") or {}).get("seed")),
+        "SHA-256 of": environment.get("data") or {"train": run.profile.get("sha256")},
+        "python": environment.get("python"),
+        "version of": environment.get("versions", environment.get("packages")),
     }
-    return pairs_table("Seed, data and versions", {key: value for key, value in found.items() if value})
-
-
-def _data(profile: Document) -> list[Table]:
-    """One table of the profile's single values and one for each group of them."""
-    groups = {key: value for key, value in profile.items() if isinstance(value, Mapping) and value}
-    single = {key: value for key, value in profile.items() if key not in groups and value not in ({}, [])}
-    tables = [pairs_table("The training data", single)] if single else []
-    return tables + [pairs_table(key.replace("_", " ").capitalize(), value) for key, value in groups.items()]
-
-
-def _quarantine(rejected: list[Document], *, texts: bool) -> Table | None:
-    if not rejected:
-        return None
-    columns = ("line", "column", "reason", "raw") if texts else ("line", "column")
-    shown = rejected[:_QUARANTINED]
-    more = f", the first {len(shown)}" if len(rejected) > len(shown) else ""
-    rows = tuple(tuple(str(r[c])[:200] if r.get(c) is not None else "—" for c in columns) for r in shown)
-    return Table(f"Rows that were left out: {len(rejected):,}{more}", columns, rows)
+    return pairs_table("Seed, data and versions", {name: value for name, value in found.items() if value is not None})
 
 
 def _render(page: _Page) -> str:

@@ -107,7 +107,7 @@ def heat_map(
     parts: list[Markup] = []
     for r, (name, row) in enumerate(rows):
         top = TOP + r * cell
-        parts.append(_text(left - 8, top + cell * 0.7, name, "end"))
+        parts.append(_text(left - 8, top + cell * 0.7, _fitting(name), "end"))
         parts += [
             _tag(
                 "rect", x=left + c * width, y=top, width=width + 0.3, height=cell - 2, fill_opacity=shade(math.log10(v))
@@ -137,7 +137,7 @@ def interval_chart(label: str, intervals: Sequence[Interval], *, x_label: str) -
         middle = TOP + (number + 0.5) * row
         sign = "up" if item.low > 0 else "down" if item.high < 0 else "open"
         parts += [
-            _text(left - 8, middle + 4, item.name, "end"),
+            _text(left - 8, middle + 4, _fitting(item.name), "end"),
             _tag("line", x1=x(item.low), x2=x(item.high), y1=middle, y2=middle, class_=f"whisker {sign}"),
             _tag("circle", cx=x(item.value), cy=middle, r=4.5, class_=f"value {sign}"),
         ]
@@ -224,6 +224,10 @@ def _tag(name: str, **attributes: float | str) -> Markup:
         for key, value in attributes.items()
     )
     return Markup("<{} {}/>").format(name, Markup(" ").join(written))
+
+
+def _fitting(name: str) -> str:
+    return name if len(name) <= 18 else name[:17] + "…"
 
 
 def _short(value: float) -> str:

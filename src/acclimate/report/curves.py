@@ -10,7 +10,7 @@ from markupsafe import Markup
 from acclimate.report.charts import Interval, Series, bar_chart, heat_map, interval_chart, line_chart
 from acclimate.report.source import Document
 from acclimate.report.tables import Table
-from acclimate.report.words import METRICS, number, primary_metric
+from acclimate.report.words import METRICS, is_main, number, primary_metric
 
 _POINTS = 100  # points of a line: more than the eye tells apart at this size
 _CELLS = 48  # columns of the heat-map
@@ -45,12 +45,15 @@ def training_figures(metrics: Sequence[Document], resolved: Document) -> list[Fi
 
 def change_figure(scores: Document) -> Figure | None:
     """The test metrics' differences with their intervals, for metrics that are shares (so that one axis fits all)."""
-    deltas = [("test", scores.get("test") or {}), ("general", scores.get("general") or {})]
+    test, general = scores.get("test") or {}, scores.get("general") or {}
+    named = [(name, name, test) for name in test.get("delta") or {}]
+    named += [(_general_name(name), name, general) for name in general.get("delta") or {} if is_main(name)]
     intervals = [
-        Interval(name if room == "test" else f"general {name}", delta["value"], *delta["ci95"])
-        for room, block in deltas
-        for name, delta in (block.get("delta") or {}).items()
-        if delta.get("ci95") and METRICS.get(name, ("", 0))[1] == 1 and _is_share(name, block)
+        Interval(label, delta["value"], *delta["ci95"])
+        for label, name, block in named
+        if (delta := block["delta"][name]).get("ci95")
+        and METRICS.get(name.rpartition("/")[2], ("", 0))[1] == 1
+        and _is_share(name, block)
     ]
     if not intervals:
         return None
@@ -84,6 +87,28 @@ def rank_figure(queries: Sequence[Document]) -> Figure | None:
     )
 
 
+def merge_figure(merge: Document) -> Figure | None:
+    """What dev said of the averages of base and tuned weights, and which one was taken."""
+    trials = sorted(merge.get("trials") or [], key=lambda trial: float(trial["alpha"]))
+    if not trials:
+        return None
+    series = [Series(name, tuple((trial["alpha"], trial[name]) for trial in trials)) for name in ("dev", "general")]
+    taken = next(((x, y) for x, y in series[0].points if abs(x - merge["alpha"]) < 1e-9), None)
+    rows = tuple((f"{t['alpha']:g}", number(t["dev"]), number(t["general"])) for t in trials)
+    return Figure(
+        "Share of the tuned weights",
+        line_chart(
+            "Dev and general score by the share of the tuned weights in the average with the base",
+            series,
+            x_label="share of the tuned weights",
+            y_label="score",
+            mark=taken,
+        ),
+        f"Weights between the base (0) and the end of training (1), scored on dev halves. Taken: {merge['alpha']:g}.",
+        Table("Scores by share of the tuned weights", ("share", "dev", "general"), rows),
+    )
+
+
 def bucket_means(points: Points, limit: int) -> list[tuple[float, float]]:
     """At most ``limit`` points: means of equally long stretches, each at the stretch's first x."""
     length = math.ceil(len(points) / limit) or 1
@@ -109,6 +134,10 @@ def _moves_sentence(queries: Sequence[Document]) -> str:
         f"Of {moves.total():,} test queries, {moves[1]:,} find their first relevant document at a better rank, "
         f"{moves[-1]:,} at a worse one, {moves[0]:,} at the same."
     )
+
+
+def _general_name(name: str) -> str:
+    return "general score" if name == "score" else name.rpartition("/")[0] or f"general {name}"
 
 
 def _is_share(name: str, block: Mapping[str, Mapping[str, object]]) -> bool:

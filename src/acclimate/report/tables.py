@@ -22,16 +22,6 @@ def pairs_table(caption: str, document: Mapping[str, Any]) -> Table:
     return Table(caption, ("what", "value"), rows)
 
 
-def without_texts(document: Mapping[str, Any], safe: Iterable[str] = ()) -> dict[str, Any]:
-    """The document's numbers, truth values, and those strings whose key is known to hold no text of the user's."""
-    kept = set(safe)
-    return {
-        key: without_texts(value, kept) if isinstance(value, Mapping) else value
-        for key, value in document.items()
-        if key in kept or isinstance(value, bool | int | float | Mapping)
-    }
-
-
 def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for key, value in document.items():
         name = f"{prefix} · {key}" if prefix else str(key)

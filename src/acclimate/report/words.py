@@ -60,6 +60,7 @@ class Verdict:
     title: str
     tone: Tone
     sentences: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 def number(value: object) -> str:
@@ -128,9 +129,15 @@ def title_of(name: str) -> str:
 
 
 def primary_metric(scores: Document) -> str | None:
-    """The metric that the gate decides by: the first known one among the test's differences."""
+    """The metric that the gate decides by; where the run does not name it, the first known one that was compared."""
     deltas = (scores.get("test") or {}).get("delta") or {}
-    return next((name for name in PRIMARY if name in deltas), next(iter(deltas), None))
+    named = scores.get("primary_metric")
+    return named if named in deltas else next((name for name in (*PRIMARY, *deltas) if name in deltas), None)
+
+
+def is_main(name: str) -> bool:
+    """Whether a general metric is the score itself or the main metric of a task (``task/metric``)."""
+    return name == "score" or name.rpartition("/")[2] in PRIMARY
 
 
 def metric_rows(block: Document, first: str | None) -> list[MetricRow]:
@@ -154,9 +161,9 @@ def verdict(scores: Document, *, limit: float, rejected: bool) -> Verdict:
     gate = scores.get("gate", {})
     word = str(gate.get("verdict", "unknown"))
     title, tone, meaning = _MEANINGS.get(word, ("No verdict", "open", "The run did not reach its gate."))
-    reasons = (str(reason) for reason in gate.get("reasons", []))
+    reasons = tuple(str(reason) for reason in gate.get("reasons", []))
     sentences = (meaning, _test_sentence(scores), _general_sentence(scores, limit), _model_sentence(word, rejected))
-    return Verdict(word, title, tone, tuple(s for s in (*sentences, *reasons) if s))
+    return Verdict(word, title, tone, tuple(filter(None, sentences)), reasons)
 
 
 _MEANINGS: Mapping[str, tuple[str, Tone, str]] = {
@@ -178,7 +185,7 @@ _MEANINGS: Mapping[str, tuple[str, Tone, str]] = {
 
 
 def _row(name: str, before: Any, after: Any, delta: Mapping[str, Any]) -> MetricRow:
-    meaning, direction = METRICS.get(name, ("", 0))
+    meaning, direction = METRICS.get(name.rpartition("/")[2], ("", 0))
     change = delta.get("value", after - before if before is not None and after is not None else None)
     ends = delta.get("ci95")
     interval, judgment = "—", ""

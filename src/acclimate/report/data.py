@@ -1,0 +1,108 @@
+"""The data section: the profile of the training file as tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from acclimate.report.source import Document
+from acclimate.report.tables import Table, pairs_table
+from acclimate.report.words import number, quantity
+
+_QUARANTINED = 20
+_PLACES = 8
+
+
+def data_tables(profile: Document, *, texts: bool) -> list[Table]:
+    """Counts, splits, lengths, scripts, labels and problems. Without ``texts``, nothing that quotes a row is in it."""
+    tables = (
+        _counts(profile, texts=texts),
+        _splits(profile),
+        _lengths(profile.get("lengths") or {}),
+        _shares("Writing systems (share of letters)", profile.get("scripts") or {}),
+        _problems(profile.get("problems") or []),
+        _labels(profile.get("labels") or {}) if texts else None,
+        pairs_table("Scores of the pairs", profile["scores"]) if profile.get("scores") else None,
+    )
+    return [table for table in tables if table is not None]
+
+
+def quarantine_table(rejected: Sequence[Document], *, texts: bool) -> Table | None:
+    """The first rows that were set aside. Reasons and rows may quote texts, so that both need ``texts``."""
+    if not rejected:
+        return None
+    columns = ("line", "column", "reason", "raw") if texts else ("line", "column")
+    shown = rejected[:_QUARANTINED]
+    more = f", the first {len(shown)}" if len(rejected) > len(shown) else ""
+    rows = tuple(tuple(str(r[c])[:200] if r.get(c) is not None else "—" for c in columns) for r in shown)
+    return Table(f"Rows that were set aside: {len(rejected):,}{more}", columns, rows)
+
+
+def _counts(profile: Document, *, texts: bool) -> Table | None:
+    rows = profile.get("rows") or {}
+    counts = {
+        "file": profile.get("name"),
+        "format": profile.get("format"),
+        "kind": profile.get("kind"),
+        "rows kept": rows.get("kept"),
+        "rows set aside": rows.get("rejected"),
+        "distinct queries": (profile.get("queries") or {}).get("distinct"),
+        "distinct documents": (profile.get("documents") or {}).get("distinct"),
+        "pairs of near-duplicate texts": (profile.get("near_duplicates") or {}).get("pairs"),
+        "rows left out because the test would know them": profile.get("leaks_removed"),
+        "classes": (profile.get("labels") or {}).get("distinct"),
+        "columns taken": ", ".join(f"{column} as {role}" for column, role in (profile.get("roles") or {}).items()),
+        "columns not used": ", ".join(profile.get("unused") or []),
+        "notes": "; ".join(profile.get("notes") or []) if texts else None,
+    }
+    known = {name: value for name, value in counts.items() if value not in (None, "")}
+    return pairs_table("The training file", known) if known else None
+
+
+def _splits(profile: Document) -> Table | None:
+    splits = profile.get("splits")
+    if not splits:
+        return None
+    rows = tuple((name, quantity("", size)) for name, size in splits.items())
+    return Table("What was used for what", ("part", "rows or queries"), rows)
+
+
+def _lengths(lengths: Mapping[str, Mapping[str, Any]]) -> Table | None:
+    if not lengths:
+        return None
+    columns = [(unit, mark) for unit in ("characters", "tokens") for mark in ("p50", "p95", "max")]
+    head = ("role", "texts", *(f"{unit} {mark}" for unit, mark in columns), "cut off")
+    rows = tuple(
+        (
+            role,
+            number(described.get("count")),
+            *(number((described.get(unit) or {}).get(mark)) for unit, mark in columns),
+            quantity("truncated_share", described.get("truncated")),
+        )
+        for role, described in lengths.items()
+    )
+    return Table("Lengths of texts", head, rows)
+
+
+def _shares(caption: str, shares: Mapping[str, Mapping[str, float]]) -> Table | None:
+    rows = tuple(
+        (role, ", ".join(f"{name} {100 * share:.1f}%" for name, share in of_role.items()) or "—")
+        for role, of_role in shares.items()
+    )
+    return Table(caption, ("role", "shares"), rows) if rows else None
+
+
+def _problems(problems: Sequence[Mapping[str, Any]]) -> Table | None:
+    rows = tuple(
+        (
+            str(problem["what"]),
+            number(problem["rows"]),
+            ", ".join(str(place["line"]) for place in problem.get("places", [])[:_PLACES]),
+        )
+        for problem in problems
+    )
+    return Table("Problems that were found", ("what", "rows", "first lines"), rows) if rows else None
+
+
+def _labels(labels: Mapping[str, Any]) -> Table | None:
+    counts = labels.get("counts") or {}
+    rows = tuple((name, number(count)) for name, count in counts.items())
+    return Table(f"Classes, {len(rows)} of {labels['distinct']}", ("class", "rows"), rows) if rows else None
