@@ -43,8 +43,9 @@ class Judged:
 
 
 def is_beir(folder: Path) -> bool:
-    """Whether a folder holds a corpus and queries."""
-    return all(_either(folder, name) is not None for name in ("corpus.jsonl", "queries.jsonl"))
+    """Whether a folder is meant to hold corpus, queries and judgments: at least two of them are there."""
+    parts = [_either(folder, name) for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv")]
+    return sum(part is not None for part in parts) + (folder / "qrels").is_dir() >= 2
 
 
 def load_beir(folder: Path, split: str, qrels: Path | None = None) -> Judged:

@@ -164,5 +164,7 @@ def _members(keys: NDArray[np.uint64], offsets: Indices, sizes: Indices, chosen:
     counts = sizes[chosen]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     shingles = keys[np.repeat(offsets[chosen], counts) + within] & np.uint64(0xFFFFFFFF)
-    owner: NDArray[np.uint64] = np.repeat(np.arange(len(chosen), dtype=np.uint64), counts) << np.uint64(32)
-    return owner | shingles
+    members: NDArray[np.uint64] = (
+        np.repeat(np.arange(len(chosen), dtype=np.uint64), counts) << np.uint64(32)
+    ) | shingles
+    return members

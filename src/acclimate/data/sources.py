@@ -1,6 +1,7 @@
 """From a path to the rows in it: which files belong to it, what kind they are, how they are opened."""
 
 import json
+import re
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +16,7 @@ from acclimate.data.tables import arrow_source, parquet_source
 from acclimate.data.text_files import Encoding, detect, head, is_gzip, open_text, readable
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".arrow")
+_SHARD = re.compile(r"-\d+-of-\d+\.")
 _REMEDY = "give JSONL, JSON, CSV, TSV or Parquet (each also .gz), a BEIR folder or a saved Hugging Face data set"
 _MAGIC = {
     b"PK\x03\x04": "a zip archive or a spreadsheet",
@@ -76,8 +78,15 @@ def _by_split(folder: Path, split: str) -> list[Path]:
             if file.is_file() and suffix_of(file) in _SUFFIXES and not file.name.startswith((".", "dataset_info")):
                 found.setdefault(file.name.split(".")[0].split("-")[0], []).append(file)
         if found:
-            return found[_choose(list(found), split, folder)]
+            return _shards(found[_choose(list(found), split, folder)])
     raise DataError("the folder holds no data that is understood", _REMEDY, Place(folder))
+
+
+def _shards(files: list[Path]) -> list[Path]:
+    if len(files) > 1 and not all(_SHARD.search(file.name) for file in files):
+        names = " and ".join(file.name for file in files[:2])
+        raise DataError(f"{names} are both for the same split", "name the file to read", Place(files[0].parent))
+    return files
 
 
 def _choose(names: list[str], split: str, folder: Path) -> str:
@@ -114,7 +123,8 @@ def _text_source(path: Path, suffix: str, encoding: Encoding) -> Source:
     sign = first_sign(path, encoding)
     if not sign:
         raise DataError("the file is empty", "give at least one row of data", Place(path))
-    if sign == "[" and suffix in (".json", ".jsonl", ".ndjson", "") and not is_lines(path, encoding):
+    lines_promised = suffix in (".jsonl", ".ndjson") and is_lines(path, encoding)
+    if sign == "[" and suffix in (".json", ".jsonl", ".ndjson", "") and not lines_promised:
         return array_source(path, encoding)
     if suffix in (".json", ".jsonl", ".ndjson") or (sign == "{" and is_lines(path, encoding)):
         return jsonl_source(path, encoding)
@@ -142,7 +152,7 @@ def text_encoding(path: Path) -> Encoding:
     encoding = detect(path)
     start = head(path)
     control = sum(start.count(bytes([sign])) for sign in range(32) if sign not in b"\t\n\v\f\r\x1b")
-    if not encoding.name.startswith("utf-16") and encoding.name != "utf-32" and control > 0.05 * len(start):
+    if not encoding.name.startswith("utf-16") and encoding.name != "utf-32" and control > max(16, 0.05 * len(start)):
         raise DataError("the file is binary", _REMEDY, Place(path))
     return encoding
 

@@ -91,9 +91,11 @@ def detect(path: Path) -> Encoding:
     for bom, name in _BOMS:
         if start.startswith(bom):
             return Encoding(name)
-    even, odd = start[0::2].count(0), start[1::2].count(0)
-    if max(even, odd) > 0.3 * (len(start) // 2) and min(even, odd) * 10 < max(even, odd):
-        return Encoding("utf-16-le" if odd > even else "utf-16-be")
+    for name in ("utf-16-le", "utf-16-be"):
+        # Without a mark: a bracket and a quote, or the first letters of the header, each with its zero byte.
+        opening = start[: len(start) & ~1].decode(name, "replace").lstrip()[:4]
+        if len(opening) == 4 and opening.isascii() and opening.isprintable():
+            return Encoding(name)
     if _decodes(path, "utf-8"):
         return Encoding("utf-8")
     return _not_utf8(path)
