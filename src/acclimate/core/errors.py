@@ -55,7 +55,7 @@ class ResourceError(AcclimateError, RuntimeError):
     exit_status = 5
 
 
-class Interrupted(AcclimateError):
+class InterruptedRunError(AcclimateError):
     """The user stopped the run; its state is saved."""
 
     exit_status = 130

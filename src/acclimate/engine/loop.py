@@ -21,12 +21,13 @@ from acclimate.engine.unit import TrainingUnit
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
+_CHECKPOINT_EVERY = 100  # steps, besides one after each evaluation
 _SKIPS_IN_A_ROW = 3  # non-finite steps before training is given up
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """How to train. ``evaluate_every`` and ``checkpoint_every`` count steps; ``patience`` counts evaluations."""
+    """How to train. ``evaluate_every`` counts steps; ``patience`` counts evaluations."""
 
     lr: float
     weight_decay: float
@@ -37,7 +38,6 @@ class LoopSettings:
     device: str
     dropout: bool
     evaluate_every: int
-    checkpoint_every: int
     patience: int
     keep_best: str
 
@@ -85,7 +85,7 @@ class Progress:
         return cls(**(document | {"best_score": -math.inf if score is None else score}))
 
 
-class _NonFinite(ArithmeticError):
+class _NonFiniteError(ArithmeticError):
     """A loss or gradient that is not a number; raised before the optimizer's state is touched."""
 
 
@@ -135,15 +135,11 @@ class Trainer:
             progress.step, progress.records = step + 1, progress.records + 1
             if progress.diverged or progress.step == settings.steps:
                 progress.finished = True
-            if progress.step % settings.evaluate_every == 0 or progress.finished:
+            evaluated = progress.step % settings.evaluate_every == 0 or progress.finished
+            if evaluated:
                 self._evaluate(epoch)
             reason = self.callbacks.stop()
-            if (
-                progress.step % settings.checkpoint_every == 0
-                or progress.finished
-                or reason
-                or progress.best_step == progress.step
-            ):
+            if evaluated or reason or progress.step % _CHECKPOINT_EVERY == 0:
                 self.save()
             if reason:
                 return progress
@@ -159,7 +155,7 @@ class Trainer:
         try:
             self.optimizer.step(lambda: self._closure(step, batch, record))
             progress.skipped_in_a_row = 0
-        except _NonFinite as problem:
+        except _NonFiniteError as problem:
             record["skipped"] = str(problem)
             progress.skipped_in_a_row += 1
             progress.diverged = progress.skipped_in_a_row == _SKIPS_IN_A_ROW
@@ -188,7 +184,9 @@ class Trainer:
         record["grad_norm"] = _json_number(norm)
         record["grad_norm_by_block"] = {block: _json_number(value) for block, value in by_block.items()}
         if not finite:
-            raise _NonFinite("loss is not finite" if not math.isfinite(values["total"]) else "gradient is not finite")
+            raise _NonFiniteError(
+                "loss is not finite" if not math.isfinite(values["total"]) else "gradient is not finite"
+            )
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
         return values["total"]
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from acclimate.model.surgery import parts
+
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
@@ -13,13 +15,11 @@ if TYPE_CHECKING:
 
 
 def block_of_parameters(encoder: "Encoder") -> dict[str, str]:
-    """Parameter name -> its block: ``embedding_table``, ``embeddings``, ``block.0`` .., ``head``."""
-    names = {id(p): name for name, p in encoder.named_parameters()}
-    blocks = {names[id(p)]: block for block, module in encoder.blocks() for p in module.parameters()}
-    dense = {names[id(p)] for p in encoder.dense.parameters()}
-    table = names[id(encoder.token_embedding().weight)]
-    rest = {name: "head" if name in dense else "embeddings" for name in names.values()}
-    return rest | blocks | {table: "embedding_table"}
+    """Parameter name -> its block: ``embedding_table``, ``embeddings``, ``block.0`` .., ``top``."""
+    found = parts(encoder)
+    blocks = {name: f"block.{number}" for number, block in enumerate(found.blocks) for name in block}
+    others = (("embedding_table", found.token_table), ("embeddings", found.embeddings), ("top", found.top))
+    return blocks | {name: block for block, named in others for name in named}
 
 
 def gradient_norms(

@@ -1,11 +1,13 @@
 """What every method promises: it opens parameters of an encoder and freezes the rest."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.specs import Spec
+from acclimate.model.surgery import decays, parts
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -30,50 +32,39 @@ class Method(Spec):
         """
 
 
-def open_groups(
-    encoder: "Encoder", name: str, parameters: Iterable[tuple[str, "Parameter"]], lr_scale: float = 1.0
-) -> list[ParamGroup]:
+def open_groups(name: str, parameters: "Mapping[str, Parameter]", lr_scale: float = 1.0) -> list[ParamGroup]:
     """Opens parameters as two groups, with and without weight decay, leaving out an empty one.
 
-    Biases and normalization gains (every parameter with fewer than two dimensions) do not decay: pulling a gain
-    towards zero changes the scale of the layer instead of regularizing it.
+    Biases and normalization gains do not decay: pulling a gain towards zero changes the scale of the layer instead of
+    regularizing it.
     """
-    opened = list(parameters)
-    for _, parameter in opened:
+    for parameter in parameters.values():
         parameter.requires_grad_(True)
-    weights = {n: p for n, p in opened if p.ndim > 1}
-    others = {n: p for n, p in opened if p.ndim <= 1}
-    groups = [ParamGroup(name, weights, lr_scale), ParamGroup(f"{name}.no_decay", others, lr_scale, decay=False)]
+    decayed = {n: p for n, p in parameters.items() if decays(n, p)}
+    others = {n: p for n, p in parameters.items() if n not in decayed}
+    groups = [ParamGroup(name, decayed, lr_scale), ParamGroup(f"{name}.no_decay", others, lr_scale, decay=False)]
     return [group for group in groups if group.parameters]
 
 
 def open_table(encoder: "Encoder", lr_scale: float) -> ParamGroup:
     """Opens the token embedding table; rows that a batch does not touch will not move."""
-    table = encoder.token_embedding().weight
-    table.requires_grad_(True)
-    name = next(n for n, p in encoder.named_parameters() if p is table)
-    return ParamGroup("embedding_table", {name: table}, lr_scale, by_row=True)
+    table = parts(encoder).token_table
+    for parameter in table.values():
+        parameter.requires_grad_(True)
+    return ParamGroup("embedding_table", table, lr_scale, by_row=True)
 
 
-def freeze(encoder: "Encoder") -> None:
-    """Closes every parameter."""
-    for parameter in encoder.parameters():
-        parameter.requires_grad_(False)
-
-
-def top_blocks(encoder: "Encoder", layers: int) -> list[tuple[str, "Parameter"]]:
-    """The named parameters of the top blocks and of everything above the backbone (dense heads).
+def top_blocks(encoder: "Encoder", layers: int) -> "dict[str, Parameter]":
+    """The named parameters of the top blocks and of everything above them (final norm, dense layers).
 
     Raises:
         UsageError: when the encoder has fewer blocks.
     """
-    from acclimate.core.errors import UsageError
-
-    blocks = encoder.blocks()
-    if layers > len(blocks):
-        raise UsageError(
-            f"method.layers={layers}, but the base has {len(blocks)} blocks", f"take 1 to {len(blocks)} layers"
-        )
-    names = {id(p): n for n, p in encoder.named_parameters()}
-    modules = [module for _, module in blocks[len(blocks) - layers :]] + list(encoder.dense)
-    return [(names[id(p)], p) for module in modules for p in module.parameters()]
+    found = parts(encoder)
+    if layers > len(found.blocks):
+        problem = f"method.layers={layers}, but the base has {len(found.blocks)} blocks"
+        raise UsageError(problem, f"take 1 to {len(found.blocks)} layers")
+    chosen = dict(found.top)
+    for block in found.blocks[len(found.blocks) - layers :]:
+        chosen |= block
+    return chosen

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import PositiveFloat, PositiveInt
 
 from acclimate.core.nouns import ParamGroup
-from acclimate.methods.base import TABLE_LR_SCALE, Method, freeze, open_groups, open_table, top_blocks
+from acclimate.methods.base import TABLE_LR_SCALE, Method, open_groups, open_table, top_blocks
+from acclimate.model.surgery import freeze_all
 
 if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
@@ -26,6 +27,6 @@ class EmbeddingAndLast(Method):
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
-        freeze(encoder)
-        groups = open_groups(encoder, "last_layers", top_blocks(encoder, self.layers))
+        freeze_all(encoder)
+        groups = open_groups("last_layers", top_blocks(encoder, self.layers))
         return [*groups, open_table(encoder, self.table_lr_scale)]

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from acclimate.core.nouns import ParamGroup
-from acclimate.methods.base import Method, freeze, open_table
+from acclimate.methods.base import Method, open_table
+from acclimate.model.surgery import freeze_all
 
 if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
@@ -18,5 +19,5 @@ class EmbeddingTable(Method):
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
-        freeze(encoder)
+        freeze_all(encoder)
         return [open_table(encoder, lr_scale=1.0)]

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from acclimate.core.nouns import ParamGroup
-from acclimate.methods.base import TABLE_LR_SCALE, Method, freeze, open_groups, open_table
+from acclimate.methods.base import TABLE_LR_SCALE, Method, open_groups, open_table
+from acclimate.model.surgery import freeze_all, parts
 
 if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
@@ -21,8 +22,7 @@ class Full(Method):
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
-        freeze(encoder)
-        table = encoder.token_embedding().weight
-        rest = [(name, p) for name, p in encoder.named_parameters() if p is not table]
-        groups = open_groups(encoder, "encoder", rest)
+        freeze_all(encoder)
+        found = parts(encoder)
+        groups = open_groups("encoder", {n: p for n, p in found.tunable.items() if n not in found.token_table})
         return groups + ([open_table(encoder, self.table_lr_scale)] if self.table_lr_scale else [])

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import PositiveInt
 
 from acclimate.core.nouns import ParamGroup
-from acclimate.methods.base import Method, freeze, open_groups, top_blocks
+from acclimate.methods.base import Method, open_groups, top_blocks
+from acclimate.model.surgery import freeze_all
 
 if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
@@ -21,5 +22,5 @@ class LastLayers(Method):
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
-        freeze(encoder)
-        return open_groups(encoder, "last_layers", top_blocks(encoder, self.layers))
+        freeze_all(encoder)
+        return open_groups("last_layers", top_blocks(encoder, self.layers))

@@ -1,0 +1,27 @@
+"""Acclimate fine-tunes embedding models on your own data and proves that they got better."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acclimate.api import Run, fit, load
+    from acclimate.model.encoder import Encoder
+    from acclimate.recipe import Recipe
+
+__version__ = "0.1.0"
+__all__ = ["Encoder", "Recipe", "Run", "fit", "load"]
+
+_HOMES = {
+    "Encoder": "acclimate.model.encoder",
+    "Recipe": "acclimate.recipe",
+    "Run": "acclimate.api",
+    "fit": "acclimate.api",
+    "load": "acclimate.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used: ``import acclimate`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

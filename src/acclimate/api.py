@@ -1,0 +1,150 @@
+"""The public functions: what the command line does, for Python."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acclimate.core.errors import UsageError
+from acclimate.recipe.read import read_recipe
+
+if TYPE_CHECKING:
+    from acclimate.model.encoder import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: its folder.
+        scores: what ``scores.json`` holds.
+    """
+
+    path: Path
+    scores: dict[str, Any]
+
+    @property
+    def model(self) -> "Encoder":
+        """The resulting encoder, loaded from ``model/``."""
+        return load(self.path)
+
+
+def load(model: str | Path) -> "Encoder":
+    """An encoder from a model folder, a run folder, an installed package or a hub id.
+
+    Its ``encode(texts, role="document")`` gives float32 vectors [N, D] of length one.
+
+    Raises:
+        UsageError: there is no such model, or one that cannot be read without running its code.
+    """
+    from acclimate.model.bases import resolve
+    from acclimate.model.store import load_encoder
+
+    return load_encoder(resolve(model))
+
+
+def fit(
+    train: Any,
+    *,
+    base: str | Path | None = None,
+    dev: str | Path | None = None,
+    test: str | Path | None = None,
+    general: str | Path | None = None,
+    method: str | None = None,
+    recipe: str | Path | None = None,
+    settings: Sequence[str] = (),
+    epochs: float | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    max_length: int | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    query_prompt: str | None = None,
+    document_prompt: str | None = None,
+    out: str | Path | None = None,
+    keep: str | None = None,
+    strict: bool = False,
+    restart: bool = False,
+    quiet: bool = True,
+    json: bool = False,
+    command: str = "acclimate.fit(...)",
+) -> Run:
+    """Tunes a model on examples and proves that it got better. The same call on the same ``out`` resumes.
+
+    Args:
+        train: a path, a list of dicts, a pandas or polars frame, or a datasets.Dataset.
+        base: the model to tune, ``all-MiniLM-L6-v2`` by default.
+        dev: dev data; a leak-free share of ``train`` by default.
+        test: test data, ranked whole; a leak-free share of ``train`` by default.
+        general: what must not be forgotten; the built-in probe by default.
+        method: what trains, by name; ``auto`` by default.
+        recipe: a YAML recipe, of which the other arguments change single values.
+        settings: single values as ``key.path=value``.
+        epochs: passes over the data.
+        lr: learning rate.
+        batch_size: rows a step.
+        max_length: tokens at which texts are cut in training.
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        seed: of everything random.
+        columns: role -> column name.
+        query_prompt: text put before every query, saved with the model.
+        document_prompt: text put before every document, saved with the model.
+        out: the run folder, ``runs/STEM-OF-TRAIN`` by default.
+        keep: ``anyway`` puts the tuned model into ``model/`` whatever the gate says.
+        strict: a gain that is not proven does not pass.
+        restart: forget an earlier run in ``out``.
+        quiet: print nothing.
+        json: print for people on standard error.
+        command: what the report shows as the way to repeat the run.
+
+    Returns:
+        the run: ``.scores``, ``.model``, ``.path``.
+
+    Raises:
+        UsageError: a setting that is wrong or cannot act.
+        DataError: data that cannot be used.
+        ResourceError: no right to write, too little memory or disk.
+    """
+    from acclimate.runs.fit import Request
+    from acclimate.runs.fit import fit as run_fit
+    from acclimate.runs.show import Show
+
+    values: dict[str, Any] = {
+        "base": base,
+        "data.dev": dev,
+        "data.test": test,
+        "data.general": general,
+        "data.columns": dict(columns) if columns else None,
+        "data.query_prompt": query_prompt,
+        "data.document_prompt": document_prompt,
+        "method": method,
+        "training.epochs": epochs,
+        "training.lr": lr,
+        "training.batch_size": batch_size,
+        "training.max_length": max_length,
+        "training.precision": precision,
+        "training.device": device,
+        "training.seed": seed,
+    }
+    given = {
+        key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None
+    }
+    if isinstance(train, str | Path):
+        given["data.train"] = str(train)
+    elif out is None:
+        raise UsageError("data in memory names no run folder", "give out=FOLDER")
+    folder = Path(out) if out is not None else Path("runs") / Path(train).name.split(".")[0]
+    request = Request(
+        source=train,
+        recipe=read_recipe(Path(recipe) if recipe else None, settings, given),
+        out=folder,
+        command=command,
+        keep_anyway=keep == "anyway",
+        strict=strict,
+        restart=restart,
+    )
+    return Run(folder, run_fit(request, Show(quiet=quiet, json=json)))

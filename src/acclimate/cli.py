@@ -1,0 +1,274 @@
+"""The command line: verbs only. Parses, calls `runs`, prints. Nothing heavy is imported before a verb needs it."""
+
+import json as json_module
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from acclimate.core.errors import AcclimateError, UsageError
+
+app = typer.Typer(
+    name="acclimate",
+    help="Fine-tune text embedding models on your own data, with proof that they got better and forgot nothing.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Columns = Annotated[str, typer.Option(help="Roles by column, as query=question,positive=answer.")]
+
+
+@app.command()
+def fit(
+    train: Annotated[Path, typer.Argument(help="Your examples: a file or folder.", show_default=False)],
+    base: Annotated[
+        str | None, typer.Option(help="Model to tune: folder, package or hub id. [all-MiniLM-L6-v2]")
+    ] = None,
+    dev: Annotated[Path | None, typer.Option(help="Dev data. [a leak-free share of TRAIN]")] = None,
+    test: Annotated[Path | None, typer.Option(help="Test data. [a leak-free share of TRAIN]")] = None,
+    general: Annotated[Path | None, typer.Option(help="What must not be forgotten. [the built-in probe]")] = None,
+    method: Annotated[str | None, typer.Option(help="What trains. [auto]")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A YAML recipe.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="One setting of the recipe, key.path=value.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data. [auto]")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate. [auto]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step. [64]")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens at which texts are cut in training. [auto]")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16, fp16 or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. [42]")] = None,
+    columns: Columns = "",
+    query_prompt: Annotated[str | None, typer.Option(help="Text put before every query.")] = None,
+    document_prompt: Annotated[str | None, typer.Option(help="Text put before every document.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. [runs/STEM-OF-TRAIN]")] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="'anyway': model/ is the tuned model whatever the gate says.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A gain that is not proven does not pass.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Tune a model on TRAIN and prove that it got better. The same command resumes."""
+    from acclimate.api import fit as run_fit
+
+    if keep not in (None, "anyway"):
+        raise UsageError(f"--keep {keep!r} is unknown", "write --keep anyway, or leave it out")
+    run = run_fit(
+        train,
+        base=base,
+        dev=dev,
+        test=test,
+        general=general,
+        method=method,
+        recipe=recipe,
+        settings=set_ or [],
+        epochs=epochs,
+        lr=lr,
+        batch_size=batch_size,
+        max_length=max_length,
+        precision=precision,
+        device=device,
+        seed=seed,
+        columns=_columns(columns),
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+        out=out,
+        keep=keep,
+        strict=strict,
+        restart=restart,
+        quiet=quiet,
+        json=json,
+        command=_command(),
+    )
+    if json:
+        _print_json(run.scores)
+    raise typer.Exit(0 if run.scores["gate"]["passed"] else 3)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="The model to score.")],
+    test: Annotated[Path, typer.Argument(help="Test data: a file or BEIR folder.")],
+    baseline: Annotated[str | None, typer.Option(help="A second model to compare with, with significance.")] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Labeled texts to learn the labels from, for labeled TEST.")
+    ] = None,
+    columns: Columns = "",
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score a model on TEST."""
+    from acclimate.runs.evaluate import evaluate_model
+    from acclimate.runs.show import Show
+
+    document = evaluate_model(model, test, baseline=baseline, train=train, columns=_columns(columns), seed=seed)
+    if json:
+        _print_json(document)
+    else:
+        Show(quiet=quiet).evaluation(document)
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
+    columns: Columns = "",
+    fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy beside the file.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the quarantine goes. [STEM.quarantine.jsonl beside DATA]")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Read and profile data, list its problems, set bad rows aside."""
+    from acclimate.runs.check import check_data
+
+    document = check_data(data, columns=_columns(columns), fix=fix, out=out, quiet=quiet or json)
+    if json:
+        _print_json(document)
+
+
+@app.command()
+def verify(
+    model: Annotated[str, typer.Argument(help="A model folder or run.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Reload a model in fresh processes and compare its vectors."""
+    from acclimate.model.bases import resolve
+    from acclimate.model.verify import verify as compare
+    from acclimate.runs.show import Show
+
+    report = compare(resolve(model))
+    show = Show(quiet=quiet, json=json)
+    for comparison in report.comparisons:
+        figures = f"least cosine {comparison.min_cosine:.7f}, greatest difference {comparison.max_difference:.1e}"
+        show.say(f"{comparison.reader} ({comparison.role}): {figures}")
+    for problem in report.problems:
+        show.say(problem)
+    show.say("verified" if report.passed else "not verified")
+    if json:
+        _print_json(report.as_dict())
+    raise typer.Exit(0 if report.passed else 3)
+
+
+@app.command()
+def encode(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Texts, one a line, or a file with --column.")],
+    out: Annotated[Path, typer.Option(help="The .npy file to write: float32 [N, D].")],
+    column: Annotated[str | None, typer.Option(help="The column of INPUT that holds the texts.")] = None,
+    role: Annotated[str, typer.Option(help="query or document: which saved prompt applies.")] = "document",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Texts to vectors."""
+    from acclimate.runs.encode import encode_file
+    from acclimate.runs.show import Show
+
+    show = Show(quiet=quiet, json=json)
+    document = encode_file(model, input_, out, column=column, role=role, precision=precision, show=show)
+    if json:
+        _print_json(document)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/demo"),
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Tune the default model on the medical terms that ship with Acclimate."""
+    from acclimate.runs.demo import run_demo
+
+    run = run_demo(out, restart=restart, quiet=quiet, json=json)
+    if json:
+        _print_json(run.scores)
+    raise typer.Exit(0 if run.scores["gate"]["passed"] else 3)
+
+
+@app.command()
+def doctor(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Show versions, cores, memory and what is installed."""
+    from acclimate.runs.doctor import examine
+    from acclimate.runs.show import Show
+
+    document = examine()
+    if json:
+        _print_json(document)
+    else:
+        show = Show(quiet=quiet)
+        for name, value in document.items():
+            show.say(f"{name:<12} {value if not isinstance(value, dict) else ''}".rstrip())
+            for inner, detail in value.items() if isinstance(value, dict) else ():
+                show.say(f"  {inner:<22} {detail}")
+
+
+def main() -> NoReturn:
+    """The console script: one line and an exit status for everything that a user can mend."""
+    debug = "--debug" in sys.argv
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except AcclimateError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command to go on", 130)
+    except BrokenPipeError:
+        os._exit(0)  # the reader of our output left; there is nobody to tell
+    except OSError as error:
+        if debug:
+            raise
+        _fail(
+            f"{error.filename or ''}: {error.strerror or error}; check the path, the rights and the room on the disk", 5
+        )
+    except MemoryError:
+        _fail("out of memory; take a smaller --batch-size or --max-length", 5)
+    except Exception as error:
+        if debug:
+            raise
+        usage = getattr(error, "format_message", None)  # click's errors: unknown verb, missing argument
+        if usage is not None:
+            _fail(f"{usage().rstrip('.')}; see acclimate --help", 2)
+        _fail(f"a defect of Acclimate: {type(error).__name__}: {error}; run again with --debug and report it", 1)
+    sys.exit(0)
+
+
+def _fail(line: str, status: int) -> NoReturn:
+    print(" ".join(line.split()), file=sys.stderr)
+    sys.exit(status)
+
+
+def _columns(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if any(not (role.strip() and equals and column.strip()) for role, equals, column in pairs):
+        raise UsageError(f"--columns {text!r} is not role=column", "write --columns query=question,positive=answer")
+    return {role.strip(): column.strip() for role, _, column in pairs}
+
+
+def _command() -> str:
+    return shlex.join(["acclimate", *sys.argv[1:]])
+
+
+def _print_json(document: Any) -> None:
+    print(json_module.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))

@@ -1,0 +1,1 @@
+"""The programs: what happens between a command and the files that it leaves."""

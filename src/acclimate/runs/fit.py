@@ -1,0 +1,399 @@
+"""``fit``: from a user's file to a proven model."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from acclimate.core.errors import InterruptedRunError
+from acclimate.core.files import sha256_file, write_atomic, write_json, write_jsonl
+from acclimate.data.examples import Kind
+from acclimate.engine.checkpoint import CheckpointStore
+from acclimate.engine.loop import Callbacks, Progress, Trainer
+from acclimate.engine.precision import fastest_precision
+from acclimate.evaluation import (
+    GeneralOutcome,
+    Outcome,
+    RetrievalTask,
+    Task,
+    compare,
+    compare_general,
+    evaluate,
+    evaluate_general,
+    judge,
+)
+from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
+from acclimate.model.bases import resolve as resolve_base
+from acclimate.model.store import load_encoder, save_encoder
+from acclimate.recipe.read import write_recipe
+from acclimate.recipe.resolve import Facts, Plan, resolve
+from acclimate.recipe.tree import Recipe
+from acclimate.report.build import write_report
+from acclimate.runs.card import model_card
+from acclimate.runs.machine import choose_device, environment
+from acclimate.runs.merging import Trial, blend, choose, sweep
+from acclimate.runs.prepare import Prepared, prepare, write_prepared
+from acclimate.runs.show import Show
+from acclimate.runs.training import Sizes, build_trainer
+from acclimate.runs.workspace import MetricsLog, Workspace
+
+if TYPE_CHECKING:
+    from acclimate.model.encoder import Encoder
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of fit.
+
+    Attributes:
+        source: TRAIN: a path, or rows in memory.
+        recipe: what decides the result.
+        out: the run folder.
+        command: as the user could repeat it.
+        keep_anyway: the tuned model goes into ``model/`` whatever the gate says.
+        strict: ``unproven`` does not pass.
+        restart: forget an earlier run in the same folder.
+    """
+
+    source: Any
+    recipe: Recipe
+    out: Path
+    command: str
+    keep_anyway: bool = False
+    strict: bool = False
+    restart: bool = False
+
+
+def fit(request: Request, show: Show) -> dict[str, Any]:
+    """Checks, plans, scores the base, trains, scores the result, judges, saves, reports. Resumes where it stopped.
+
+    Returns:
+        what ``scores.json`` holds.
+
+    Raises:
+        AcclimateError: see its kinds; nothing is half-written.
+    """
+    workspace = Workspace(request.out)
+    base = resolve_base(request.recipe.base)
+    prepared = prepare(request.source, request.recipe.data, request.recipe.training.seed)
+    with workspace.locked():
+        workspace.claim(_fingerprint(request.recipe, base, prepared), restart=request.restart)
+        if workspace.scores.is_file() and workspace.model.is_dir():
+            return _finished(request, workspace, show)
+        run = _Run(request, workspace, base, prepared, show)
+        return run.execute()
+
+
+def _fingerprint(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, str]:
+    weights = sorted(base.glob("**/*.safetensors"))
+    return {
+        "data": json.dumps(prepared.hashes, sort_keys=True),
+        "recipe": recipe.model_copy(update={"data": recipe.data.model_copy(update=_NO_PATHS)}).model_dump_json(),
+        "base": " ".join(sha256_file(path) for path in weights),
+    }
+
+
+#: Paths are compared by what lies there, so that a run can be resumed from another working folder.
+_NO_PATHS = {"train": "", "dev": "", "test": "", "general": ""}
+
+
+def _finished(request: Request, workspace: Workspace, show: Show) -> dict[str, Any]:
+    scores: dict[str, Any] = json.loads(workspace.scores.read_text())
+    show.say(f"{workspace.path} is finished; --restart trains again")
+    if not (workspace.path / "report.html").is_file():
+        write_report(workspace.path)
+    show.result(scores, workspace.path)
+    return scores
+
+
+class _Run:
+    """The stages of one run, each of which can be repeated after an interruption."""
+
+    def __init__(self, request: Request, workspace: Workspace, base: Path, prepared: Prepared, show: Show) -> None:
+        self.request, self.workspace, self.prepared, self.show = request, workspace, prepared, show
+        self.base = base
+        self.encoder = self._load_base()
+        self.plan = self._plan()
+        self.recipe = self.plan.recipe
+
+    def execute(self) -> dict[str, Any]:
+        """All stages in order."""
+        self._write_start()
+        before, general_before = self._score_base()
+        trainer, sizes, progress = self._train()
+        alpha, trials = self._merge(trainer, progress, general_before)
+        self.show.stage("after", "scoring the tuned model")
+        after, general_after = self._score()
+        scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
+        self._save(scores, before, after)
+        self.show.result(scores, self.workspace.path)
+        return scores
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _load_base(self) -> "Encoder":
+        encoder = load_encoder(self.base)
+        encoder.normalize = True  # what is trained and scored here are unit vectors, so that is what is saved
+        data = self.request.recipe.data
+        for role, prompt in (("query", data.query_prompt), ("document", data.document_prompt)):
+            if prompt is not None:
+                encoder.prompts = {**encoder.prompts, role: prompt}
+        return encoder
+
+    def _plan(self) -> Plan:
+        device = choose_device(self.request.recipe.training.device)
+        facts = Facts(
+            rows=len(self.prepared.train),
+            kind=_KINDS[self.prepared.dataset.kind],  # type: ignore[arg-type]
+            main_metric=self.prepared.dev.main_metric,
+            base_max_length=self.encoder.max_length,
+            device=device,
+            precision=fastest_precision(device),
+        )
+        return resolve(self.request.recipe, facts)
+
+    def _write_start(self) -> None:
+        path, prepared = self.workspace.path, self.prepared
+        write_atomic(path / "recipe.yaml", write_recipe(self.request.recipe))
+        write_atomic(path / "resolved.yaml", write_recipe(self.recipe))
+        write_json(
+            path / "environment.json", {**environment(), "command": self.request.command, "data": prepared.hashes}
+        )
+        if not (self.workspace.data / "profile.json").is_file():
+            lengths: Callable[[Sequence[str]], list[int]] = lambda texts: [  # noqa: E731
+                len(ids) for ids in self.encoder.tokenize(texts, None)
+            ]
+            write_prepared(self.workspace.data, prepared, lengths, int(self.recipe.training.max_length))
+        self.show.data(prepared)
+        self.show.plan(self.plan)
+
+    def _score_base(self) -> tuple[Outcome, GeneralOutcome]:
+        cached = self.workspace.cache / "before.npz", self.workspace.cache / "general_before.npz"
+        if all(path.is_file() for path in cached):
+            with np.load(cached[0], allow_pickle=False) as test, np.load(cached[1], allow_pickle=False) as general:
+                return Outcome.from_arrays(dict(test)), GeneralOutcome.from_arrays(dict(general))
+        self.show.stage("before", "scoring the base")
+        before, general_before = self._score()
+        for path, outcome in zip(cached, (before, general_before), strict=True):
+            _save_arrays(path, outcome.to_arrays())
+        self.show.scores(before.metrics, general_before.score)
+        return before, general_before
+
+    def _score(self) -> tuple[Outcome, GeneralOutcome]:
+        encode = self._encode
+        return evaluate(self.prepared.test, encode), evaluate_general(self.prepared.general_test, encode)
+
+    def _encode(self, texts: Sequence[str], role: str) -> np.ndarray:
+        """Test vectors are always float32, so that `evaluate` finds the same figures on any machine."""
+        return self.encoder.encode(texts, role, progress=self.show.encoding)
+
+    def _encode_dev(self, texts: Sequence[str], role: str) -> np.ndarray:
+        precision = "bf16" if self.recipe.training.precision == "bf16" else "fp32"
+        return self.encoder.encode(texts, role, precision=precision)  # type: ignore[arg-type]
+
+    def _train(self) -> tuple[Trainer, Sizes, Progress]:
+        checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
+        stop = _Stop()
+        log: list[MetricsLog] = []
+        callbacks = Callbacks(
+            evaluate=lambda: evaluate(self.prepared.dev, self._encode_dev).metrics,
+            log=lambda record: (log[0].append(record), self.show.record(record))[0],  # type: ignore[func-returns-value]
+            stop=stop.reason,
+        )
+        trainer, sizes = build_trainer(
+            self.recipe,
+            self.encoder,
+            self.prepared.dataset,
+            self.prepared.train,
+            self.workspace,
+            callbacks,
+            checkpoints,
+        )
+        if self.recipe.evaluation.keep_best not in (known := evaluate_names(self.prepared.dev)):
+            from acclimate.core.errors import UsageError
+
+            raise UsageError(
+                f"evaluation.keep_best={self.recipe.evaluation.keep_best!r} is no metric here",
+                f"take one of {', '.join(known)}",
+            )
+        base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+        self._base_weights = base
+        if trainer.restore():
+            self.show.say(f"resuming at step {trainer.progress.step} of {sizes.steps}")
+        log.append(MetricsLog(self.workspace.metrics, trainer.progress.records))
+        self.show.training(sizes, trainer.progress.step)
+        with stop.listening():
+            progress = trainer.train()
+        log[0].close()
+        self.show.trained()
+        if not progress.finished:
+            raise InterruptedRunError(
+                f"stopped and saved at step {progress.step} of {sizes.steps}", "run the same command to go on"
+            )
+        return trainer, sizes, progress
+
+    def _merge(self, trainer: Trainer, progress: Progress, general_before: GeneralOutcome) -> tuple[float, list[Trial]]:
+        """Leaves the weights between base and tuned that dev prefers in the encoder."""
+        wanted = self.recipe.evaluation.merge
+        base = self._base_weights
+        tuned = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+        if wanted != "auto":
+            blend(trainer.parameters, base, tuned, float(wanted))
+            return float(wanted), []
+        self.show.stage("merge", "choosing how much of the tuned weights to keep")
+        keep = self.recipe.evaluation.keep_best
+
+        def score() -> tuple[float, float]:
+            target = evaluate(self.prepared.dev, self._encode_dev).metrics[keep]
+            return target, evaluate_general(self.prepared.general_dev, self._encode_dev).score
+
+        blend(trainer.parameters, base, tuned, 0.0)
+        base_general = score()[1]
+        trials = sweep(trainer.parameters, base, tuned, score)
+        alpha = choose(trials, base_general, self.recipe.evaluation.general_drop_limit)
+        blend(trainer.parameters, base, tuned, alpha)
+        self.show.merged(alpha, trials, base_general)
+        return alpha, trials
+
+    def _judge(
+        self,
+        before: Outcome,
+        after: Outcome,
+        general_before: GeneralOutcome,
+        general_after: GeneralOutcome,
+        progress: Progress,
+        sizes: Sizes,
+        alpha: float,
+        trials: list[Trial],
+    ) -> dict[str, Any]:
+        seed = self.recipe.training.seed
+        delta = compare(before, after, seed)
+        general_delta = compare_general(general_before, general_after, seed)
+        verdict = judge(
+            delta[before.main_metric],
+            general_delta["score"],
+            general_drop_limit=self.recipe.evaluation.general_drop_limit,
+            strict=self.request.strict,
+            diverged=progress.diverged,
+        )
+        total = sum(p.numel() for p in self.encoder.parameters())
+        return {
+            "schema": SCHEMA,
+            "method": self.recipe.method.kind,  # type: ignore[union-attr]
+            "base": self.recipe.base,
+            "primary_metric": before.main_metric,
+            "test": {"before": before.metrics, "after": after.metrics, "delta": delta},
+            "general": {"before": general_before.metrics, "after": general_after.metrics, "delta": general_delta},
+            "merge": {
+                "alpha": alpha,
+                "trials": [{"alpha": t.alpha, "dev": t.target, "general": t.general} for t in trials],
+            },
+            "cost": {
+                "train_seconds": round(progress.seconds, 3),
+                "examples_per_second": round(progress.examples / max(progress.seconds, 1e-9), 3),
+                "steps": progress.step,
+                "best_step": progress.best_step,
+                "peak_memory_bytes": peak_memory_bytes(),
+                "trainable_parameters": sizes.trainable_parameters,
+                "total_parameters": total,
+                "delta_bytes": 4 * sizes.trainable_parameters,
+                "model_bytes": 4 * total,
+            },
+            "gate": {"verdict": verdict.verdict, "passed": verdict.passed, "reasons": verdict.reasons},
+        }
+
+    def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
+        """Writes the models, then the figures, then the report; removes what only training needed."""
+        workspace, request = self.workspace, self.request
+        card = model_card(scores, self.prepared.dataset.sha256, request.command)
+        tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
+        save_encoder(self.encoder, workspace.model if tuned_wins else workspace.rejected, card)
+        if not tuned_wins:
+            save_encoder(self._load_base(), workspace.model)
+        scores["cost"]["model_bytes"] = model_bytes(workspace.model)
+        if isinstance(self.prepared.test, RetrievalTask):
+            write_jsonl(workspace.data / "queries.jsonl", _queries(self.prepared.test, before, after))
+        write_json(workspace.scores, scores)
+        write_report(workspace.path)
+        workspace.remove_working_files()
+
+
+_KINDS = {Kind.PAIRS: "pairs", Kind.SCORED: "scored", Kind.LABELED: "labeled"}
+
+
+def evaluate_names(task: Task) -> list[str]:
+    """The metrics of a task of which higher is better."""
+    match task:
+        case RetrievalTask():
+            return ["ndcg@10", "mrr", "mrr@10", "recall@1", "recall@5", "recall@10", "recall@100", "map@100"]
+        case _:
+            return {"spearman": ["spearman", "pearson"], "macro_f1": ["macro_f1", "accuracy"]}[task.main_metric]
+
+
+def _queries(task: RetrievalTask, before: Outcome, after: Outcome) -> Iterator[dict[str, Any]]:
+    """What became of each test query, for the report."""
+    for row, (identity, query) in enumerate(zip(task.query_ids, task.queries, strict=True)):
+        relevant = task.relevant[row]
+        record: dict[str, Any] = {
+            "query_id": identity,
+            "query": query,
+            "relevant": [{"id": task.document_ids[d], "text": task.documents[d]} for d in relevant],
+        }
+        for name, outcome in (("before", before), ("after", after)):
+            record[f"rank_{name}"] = int(outcome.per_item["mean_rank"][row])
+            record[f"ndcg_{name}"] = float(outcome.per_item["ndcg@10"][row])
+            record[f"top_{name}"] = [
+                {
+                    "id": task.document_ids[d],
+                    "text": task.documents[d],
+                    "score": float(s),
+                    "relevant": int(d) in relevant,
+                }
+                for d, s in zip(outcome.top.rows[row, :3], outcome.top.scores[row, :3], strict=True)
+            ]
+        yield record
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(".tmp.npz")
+    np.savez(staged, **arrays)  # type: ignore[arg-type]
+    staged.replace(path)
+
+
+class _Stop:
+    """Ctrl-C or a termination signal stops at the next step, saved; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def reason(self) -> str | None:
+        """Why to stop, or None."""
+        return self._reason
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes over the signals of the main thread while training."""
+        kinds = [signal.SIGINT, signal.SIGTERM]
+        try:
+            earlier = [signal.signal(kind, self._note) for kind in kinds]
+        except ValueError:  # not the main thread: whoever called owns the signals
+            yield
+            return
+        try:
+            yield
+        finally:
+            for kind, handler in zip(kinds, earlier, strict=True):
+                signal.signal(kind, handler)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self._reason is not None:
+            raise KeyboardInterrupt
+        self._reason = signal.Signals(number).name

@@ -1,0 +1,66 @@
+"""Merging back: how much of the tuned weights to keep, chosen on the dev halves.
+
+theta(alpha) = (1 - alpha) * theta_base + alpha * theta_tuned   (Wortsman et al. 2022; LM-Cocktail, Xiao et al. 2023)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch.nn import Parameter
+
+ALPHAS = (1.0, 0.8, 0.6, 0.4, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What dev says of one share of the tuned weights."""
+
+    alpha: float
+    target: float
+    general: float
+
+
+def blend(
+    parameters: Mapping[str, "Parameter"], base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float
+) -> None:
+    """Sets parameters to a point between base (0) and tuned (1); both ends exactly."""
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            match alpha:
+                case 0.0:
+                    parameter.copy_(base[name])
+                case 1.0:
+                    parameter.copy_(tuned[name])
+                case _:
+                    parameter.copy_(torch.lerp(base[name], tuned[name], alpha))
+
+
+def sweep(
+    parameters: Mapping[str, "Parameter"],
+    base: Mapping[str, Tensor],
+    tuned: Mapping[str, Tensor],
+    score: Callable[[], tuple[float, float]],
+    alphas: Sequence[float] = ALPHAS,
+) -> list[Trial]:
+    """Scores dev (target, general) at each share, the largest first."""
+    trials = []
+    for alpha in alphas:
+        blend(parameters, base, tuned, alpha)
+        trials.append(Trial(alpha, *score()))
+    return trials
+
+
+def choose(trials: Sequence[Trial], base_general: float, drop_limit: float) -> float:
+    """The share with the best target among those that forget little; the least forgetful when none does.
+
+    Half of the limit is kept in reserve, since the dev half of the general tasks is a sample.
+    """
+    allowed = [t for t in trials if t.general >= base_general - drop_limit / 2]
+    if not allowed:
+        return max(trials, key=lambda t: t.general).alpha
+    return max(allowed, key=lambda t: t.target).alpha

@@ -1,0 +1,195 @@
+"""What people see while a program works: lines, one live progress line, and the table at the end."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from acclimate.recipe.resolve import Plan
+    from acclimate.runs.merging import Trial
+    from acclimate.runs.prepare import Prepared
+    from acclimate.runs.training import Sizes
+
+_SHOWN = ("ndcg@10", "mrr@10", "recall@10", "median_rank", "spearman", "pearson", "macro_f1", "accuracy")
+_PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal to draw on
+
+
+class Show:
+    """Writes for people, on standard error while ``json`` owns standard output.
+
+    Args:
+        quiet: only errors.
+        json: nothing for people goes to standard output.
+    """
+
+    def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
+        self._console = Console(file=sys.stderr if json else sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
+        self._live: Progress | None = None
+        self._task: TaskID | None = None
+        self._steps = 0
+        self._dev: dict[str, float] = {}
+        self._last_line = 0.0
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, markup=False)
+
+    def stage(self, name: str, text: str) -> None:
+        """The beginning of a stage."""
+        self._console.print(f"[bold]{name:<7}[/] {text}")
+
+    def data(self, prepared: "Prepared") -> None:
+        """What was read and taken for what."""
+        dataset = prepared.dataset
+        roles = ", ".join(f"{column} -> {role}" for column, role in dataset.roles.items())
+        self.stage("data", f"{dataset.name}: {len(dataset.examples)} rows ({dataset.format}); {roles}")
+        if dataset.unused:
+            self.say(f"        unused columns: {', '.join(dataset.unused)}")
+        if dataset.rejected:
+            self.say(f"        {len(dataset.rejected)} rows set aside, the first: {dataset.rejected[0]}")
+        self.say(f"        {len(prepared.train)} rows train; {prepared.leaked} left out that the test would know")
+        for note in prepared.notes:
+            self.say(f"        note: {note}")
+
+    def profile(self, document: Mapping[str, Any]) -> None:
+        """What `check` found."""
+        rows = document["rows"]
+        roles = ", ".join(f"{column} -> {role}" for column, role in document["roles"].items())
+        self.say(f"{document['name']}: {document['kind']}, {document['format']}; {roles}")
+        if document["unused"]:
+            self.say(f"unused columns: {', '.join(document['unused'])}")
+        self.say(f"{rows['total']} rows: {rows['kept']} kept, {rows['rejected']} set aside")
+        table = Table(header_style="bold")
+        for name in ("texts", "characters p50", "p95", "max", "tokens p50", "p95", "max", "truncated"):
+            table.add_column(name, justify="left" if name == "texts" else "right")
+        for role, lengths in document["lengths"].items():
+            characters, tokens = lengths["characters"], lengths.get("tokens")
+            cells = [str(characters[key]) for key in ("p50", "p95", "max")]
+            cells += [str(tokens[key]) for key in ("p50", "p95", "max")] if tokens else ["-"] * 3
+            table.add_row(role, *cells, f"{lengths['truncated']:.1%}" if tokens else "-")
+        self._console.print(table)
+        for note in document["notes"]:
+            self.say(f"note: {note}")
+        for problem in [*document["problems"], *document["rejected"].get("reasons", [])]:
+            self.say(_described(problem))
+
+    def plan(self, plan: "Plan") -> None:
+        """What was decided and why."""
+        for number, reason in enumerate(plan.reasons):
+            if number == 0:
+                self.stage("plan", reason)
+            else:
+                self.say(f"        {reason}")
+        for warning in plan.warnings:
+            self.say(f"warning: {warning}")
+
+    def scores(self, metrics: Mapping[str, float], general: float) -> None:
+        """The base's figures."""
+        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)
+        self.say(f"        {shown}  general {general:.4f}")
+
+    def encoding(self, done: int, total: int) -> None:
+        """Progress of encoding; a line now and then."""
+        now = time.monotonic()
+        if now - self._last_line > _PLAIN_EVERY and done < total:
+            self._last_line = now
+            self.say(f"        encoded {done} of {total} texts")
+
+    def training(self, sizes: "Sizes", start: int) -> None:
+        """Training begins."""
+        self._steps = sizes.steps
+        self.stage("train", f"{sizes.steps} steps, {sizes.trainable_parameters:,} weights; Ctrl-C stops and saves")
+        if self._console.is_terminal and not self._console.quiet:
+            columns = (
+                TextColumn("        "),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+            )
+            self._live = Progress(*columns, console=self._console)
+            self._task = self._live.add_task("", total=sizes.steps, completed=start)
+            self._live.start()
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """A line of metrics.jsonl, as it is written."""
+        if "dev" in record:
+            self._dev = record["dev"]
+        step = record["step"] + ("loss" in record)
+        figures = [f"dev {name} {self._dev[name]:.4f}" for name in _SHOWN[:1] + _SHOWN[4:] if name in self._dev]
+        if record.get("loss"):
+            figures.insert(0, f"loss {_number(record['loss']['total'])}  |g| {_number(record['grad_norm'])}")
+        if "skipped" in record:
+            self.say(
+                f"        step {record['step']} skipped: {record['skipped']}; rows {', '.join(record['rows'][:5])} ..."
+            )
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, completed=step, description="  ".join(figures))
+        elif "dev" in record or time.monotonic() - self._last_line > _PLAIN_EVERY:
+            self._last_line = time.monotonic()
+            left = record["seconds"] / max(1, step) * (self._steps - step)
+            self.say(f"        step {step}/{self._steps}  {'  '.join(figures)}  {left:.0f} s left")
+
+    def trained(self) -> None:
+        """Training ended."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def merged(self, alpha: float, trials: "Sequence[Trial]", base_general: float) -> None:
+        """The curve of the merge."""
+        points = "  ".join(f"{t.alpha:g}: {t.target:.4f}/{t.general:.4f}" for t in trials)
+        self.say(
+            f"        dev target/general by share of the tuned weights (base general {base_general:.4f}): {points}"
+        )
+        self.say(f"        kept {alpha:g} of the tuned weights")
+
+    def result(self, scores: Mapping[str, Any], path: Path) -> None:
+        """The before/after table and the verdict."""
+        table = Table(title=None, header_style="bold")
+        for name in ("", "before", "after", "change", "95% interval"):
+            table.add_column(name, justify="left" if not name else "right")
+        for part, names in (("test", _SHOWN), ("general", ("score",))):
+            for name in names:
+                if name in scores[part]["delta"]:
+                    table.add_row(*_cells(f"{part} {name}", scores[part], name))
+        self._console.print(table)
+        gate, cost = scores["gate"], scores["cost"]
+        mark = "[green]passed[/]" if gate["passed"] else "[red]not passed[/]"
+        self._console.print(f"[bold]{gate['verdict']}[/] ({mark})", "; ".join(gate["reasons"]))
+        if gate["verdict"] in ("no_gain", "forgotten", "diverged") and (path / "rejected").is_dir():
+            self.say(f"        model/ is the base; the tuned model is in {path / 'rejected'} (--keep anyway takes it)")
+        self.say(f"        trained {cost['train_seconds']:.0f} s, {cost['examples_per_second']:.0f} pairs/s")
+        self.say(f"model   {path / 'model'}")
+        self.say(f"report  {path / 'report.html'}")
+
+    def evaluation(self, document: Mapping[str, Any]) -> None:
+        """Metrics of one model, or of two beside each other."""
+        table = Table(header_style="bold")
+        compared = "delta" in document
+        for name in ("metric", *(("baseline", "model", "change", "95% interval") if compared else ("value",))):
+            table.add_column(name, justify="left" if name == "metric" else "right")
+        for name, value in document["metrics"].items():
+            if compared and name in document["delta"]:
+                both = {"before": document["baseline"], "after": document["metrics"], "delta": document["delta"]}
+                table.add_row(*_cells(name, both, name))
+            elif not compared:
+                table.add_row(name, f"{value:.4f}")
+        self._console.print(table)
+
+
+def _cells(title: str, part: Mapping[str, Any], name: str) -> list[str]:
+    delta = part["delta"][name]
+    low, high = delta["ci95"]
+    numbers = [f"{part[side][name]:.4f}" for side in ("before", "after")]
+    return [title, *numbers, f"{delta['value']:+.4f}", f"{low:+.4f} .. {high:+.4f}"]
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3f}"
