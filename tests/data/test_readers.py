@@ -168,6 +168,12 @@ def test_overrides_that_cannot_be_meant() -> None:
         read([{"question": "a", "answer": "b"}], columns={"positiv": "answer"})
 
 
+def test_columns_that_could_have_no_effect_are_refused(tmp_path: Path) -> None:
+    for source in (beir(tmp_path / "b"), llama_index(tmp_path)):
+        with pytest.raises(UsageError, match="no effect"):
+            read(source, columns={"query": "text"})
+
+
 @pytest.mark.parametrize(
     ("row", "first", "second"),
     [

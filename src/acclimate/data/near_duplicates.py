@@ -7,6 +7,7 @@ Chinese needs no word segmentation. Case, punctuation and white space do not cou
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,12 @@ _SIZE = _BANDS * _ROWS
 _SLACK = 0.2
 # Of a bucket with thousands of texts each is compared with its neighbors alone; chains connect the rest.
 _WINDOW = 12
-_CHUNK = 1 << 20
+_CHUNK, _BLOCK = 1 << 15, 1 << 21  # characters hashed at a time, fitting the cache; characters compared at a time
 _LETTERS, _SIGNS = 4, 2
 _FIRST_SIGN = 0x2E80
 _NOT_WORD = re.compile(r"[\W_]+")
 
+_Whole = TypeVar("_Whole", np.uint64, np.int64)
 Hashes = NDArray[np.uint32]
 Indices = NDArray[np.int64]
 
@@ -118,7 +120,7 @@ def _candidates(signatures: Hashes) -> Indices:
                 break
             # The order is stable, so the first index is the smaller one.
             found.append(order[same] * count + order[same + distance])
-    packed = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+    packed = _distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
     return np.stack([packed // count, packed % count], axis=1)
 
 
@@ -135,7 +137,7 @@ def _jaccard(texts: list[str], pairs: Indices) -> NDArray[np.float64]:
         return np.empty(0)
     lengths = np.array([len(text) for text in texts])
     work = np.cumsum(lengths[pairs].sum(axis=1))
-    blocks = np.split(pairs, np.searchsorted(work, np.arange(4 * _CHUNK, work[-1], 4 * _CHUNK)))
+    blocks = np.split(pairs, np.searchsorted(work, np.arange(_BLOCK, work[-1], _BLOCK)))
     return np.concatenate([_jaccard_block(texts, block) for block in blocks])
 
 
@@ -146,7 +148,7 @@ def _jaccard_block(texts: list[str], pairs: Indices) -> NDArray[np.float64]:
     hashes, starts = _shingles([texts[i] for i in used])
     counts = np.diff(np.append(starts, len(hashes)))
     # Sets: one of each shingle of a text, text in the upper half of the key.
-    keys = np.unique(np.repeat(np.arange(len(used), dtype=np.uint64) << np.uint64(32), counts) | hashes)
+    keys = _distinct(np.repeat(np.arange(len(used), dtype=np.uint64) << np.uint64(32), counts) | hashes)
     owner = (keys >> np.uint64(32)).astype(np.int64)
     sizes = np.bincount(owner, minlength=len(used))
     offsets = np.cumsum(sizes) - sizes
@@ -157,6 +159,14 @@ def _jaccard_block(texts: list[str], pairs: Indices) -> NDArray[np.float64]:
     common = np.bincount(shared.astype(np.int64), minlength=len(pairs))
     similarity: NDArray[np.float64] = common / (sizes[sides].sum(axis=1) - common)
     return similarity
+
+
+def _distinct(values: NDArray[_Whole]) -> NDArray[_Whole]:
+    """Sorted values without repetition; on millions of keys several times as fast as np.unique, which hashes them."""
+    values.sort()
+    first: NDArray[np.bool_] = np.append(True, values[1:] != values[:-1])
+    distinct: NDArray[_Whole] = values[first]
+    return distinct
 
 
 def _members(keys: NDArray[np.uint64], offsets: Indices, sizes: Indices, chosen: Indices) -> NDArray[np.uint64]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acclimate.core.errors import DataError, Place
+from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import sha256_file
 from acclimate.data.assemble import assemble, require_usable, settle_pair_labels
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
@@ -46,6 +46,7 @@ def read(source: Any, *, columns: Mapping[str, str] | None = None) -> Dataset:
         return _from_sources([python_source(source)], None, columns)
     judged = _judged(Path(source), "train")
     if judged is not None:
+        _refuse_columns(judged, columns)
         return as_dataset(judged, _sha256(judged.files))
     return _from_files(Path(source), "train", columns)
 
@@ -62,6 +63,7 @@ def read_test(source: Any, *, columns: Mapping[str, str] | None = None) -> Retri
         return read(source, columns=columns)
     judged = _judged(Path(source), "test")
     if judged is not None:
+        _refuse_columns(judged, columns)
         return as_retrieval_set(judged)
     return _from_files(Path(source), "test", columns)
 
@@ -129,6 +131,12 @@ def _judged(path: Path, split: str) -> Judged | None:
             problem = "one JSON object that is no LlamaIndex data set (queries, corpus, relevant_docs)"
             raise DataError(problem, "write an array of objects, or one object a line", Place(path))
     return None
+
+
+def _refuse_columns(judged: Judged, columns: Mapping[str, str] | None) -> None:
+    if columns:
+        problem = f"--columns has no effect on a {judged.format}, which has fixed names"
+        raise UsageError(problem, "leave it out", Place(judged.source))
 
 
 def _from_files(path: Path, split: str, columns: Mapping[str, str] | None) -> Dataset:

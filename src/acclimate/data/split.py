@@ -81,8 +81,8 @@ def split(dataset: Dataset, *, seed: int, dev: float, test: float) -> Split:
     largest = max(pieces, key=lambda piece: len(piece.rows))
     free = [piece for piece in pieces if piece is not largest]
     chosen_test = _choose(free, _targets(pieces, test), spare=dev > 0)
-    free = [piece for piece in free if piece not in chosen_test]
-    chosen_dev = _choose(free, _targets(pieces, dev), spare=False)
+    taken = set(chosen_test)
+    chosen_dev = _choose([piece for piece in free if piece not in taken], _targets(pieces, dev), spare=False)
     place = np.zeros(len(examples), np.int8)
     for number, chosen in ((1, chosen_dev), (2, chosen_test)):
         for piece in chosen:
