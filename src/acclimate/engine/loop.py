@@ -11,6 +11,7 @@ import torch
 
 from acclimate.core.errors import ResourceError
 from acclimate.core.nouns import Batch, ParamGroup
+from acclimate.core.seeds import derive_seed
 from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
 from acclimate.engine.inputs import Feed
 from acclimate.engine.norms import block_of_parameters, gradient_norms, scale_gradients
@@ -171,7 +172,7 @@ class Trainer:
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
         inputs = self.feed.inputs(batch, step, step / settings.steps, settings.device)
-        with self._training_mode(), autocast(settings.device, settings.precision):
+        with self._training_mode(step), autocast(settings.device, settings.precision):
             terms = self.unit(inputs)
         total = torch.stack(list(terms.values())).sum()
         (total * self.scale.value).backward()  # type: ignore[no-untyped-call]
@@ -191,10 +192,12 @@ class Trainer:
         return values["total"]
 
     @contextmanager
-    def _training_mode(self) -> Iterator[None]:
-        """Dropout on where the run wants it. Norms behave alike in both modes."""
+    def _training_mode(self, step: int) -> Iterator[None]:
+        """Dropout on where the run wants it, drawn from (seed, step) alone. Norms behave alike in both modes."""
         self.unit.train(self.settings.dropout)
-        yield
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(derive_seed(self.feed.seed, "dropout", step))
+            yield
         self.unit.eval()
 
     def _open_groups(self, progress: float) -> None:
@@ -239,7 +242,6 @@ class Trainer:
         tensors: dict[str, Mapping[str, torch.Tensor]] = {
             "weights": dict(self.parameters),
             "optimizer": self.optimizer.state_tensors(),
-            "random": {"torch": torch.get_rng_state()},
         }
         if heads:
             tensors["heads"] = heads
@@ -255,7 +257,6 @@ class Trainer:
             return False
         self._load_weights(found)
         self.optimizer.load_state_tensors(found.tensors["optimizer"])
-        torch.set_rng_state(found.tensors["random"]["torch"])
         self.progress = Progress.from_json(found.state)
         self.scale.value = self.progress.loss_scale
         return True
