@@ -1,0 +1,63 @@
+"""The peer: sentence-transformers' own trainer, as its documentation shows it."""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the package is imported: nothing here comes from a network
+
+from datasets import Dataset, disable_progress_bars
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.training_args import BatchSamplers
+
+
+class Peer:
+    """A model in sentence-transformers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model = SentenceTransformer(str(folder))
+
+    def train(self, pairs: Sequence[tuple[str, str]], *, rate: float, seed: int, epochs: float) -> float:
+        """Trains on (query, document) pairs and returns the seconds of the training loop.
+
+        Multiple negatives ranking loss, batch 64 without duplicates, a tenth of the steps to warm up; all else is the
+        default: fp32, dropout as in the model, linear decay, no weight decay.
+        """
+        disable_progress_bars()
+        queries, documents = zip(*pairs, strict=True)
+        data = Dataset.from_dict({"anchor": list(queries), "positive": list(documents)})
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = SentenceTransformerTrainingArguments(
+                output_dir=folder,
+                num_train_epochs=epochs,
+                per_device_train_batch_size=64,
+                batch_sampler=BatchSamplers.NO_DUPLICATES,
+                learning_rate=rate,
+                warmup_steps=0.1,  # a share of all steps, formerly warmup_ratio
+                seed=seed,
+                save_strategy="no",
+                logging_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+            )
+            loss = MultipleNegativesRankingLoss(self.model)
+            trainer = SentenceTransformerTrainer(model=self.model, args=arguments, train_dataset=data, loss=loss)
+            started = time.perf_counter()
+            trainer.train()
+            return time.perf_counter() - started
+
+    def encode(self, texts: Sequence[str], role: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Unit vectors [N, D] in float32, with the model's prompt for the role."""
+        encode = self.model.encode_query if role == "query" else self.model.encode_document
+        vectors = encode(list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, np.float32)
