@@ -130,9 +130,7 @@ def fit(
         "training.device": device,
         "training.seed": seed,
     }
-    given = {
-        key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None
-    }
+    given = {key: str(v) if isinstance(v, Path) else v for key, v in values.items() if v is not None}
     if isinstance(train, str | Path):
         given["data.train"] = str(train)
     elif out is None:

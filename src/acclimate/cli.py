@@ -49,9 +49,7 @@ def fit(
     query_prompt: Annotated[str | None, typer.Option(help="Text put before every query.")] = None,
     document_prompt: Annotated[str | None, typer.Option(help="Text put before every document.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. [runs/STEM-OF-TRAIN]")] = None,
-    keep: Annotated[
-        str | None, typer.Option(help="'anyway': model/ is the tuned model whatever the gate says.")
-    ] = None,
+    keep: Annotated[str | None, typer.Option(help="'anyway': model/ is the tuned model in any case.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="A gain that is not proven does not pass.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
     json: Json = False,
@@ -100,9 +98,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="The model to score.")],
     test: Annotated[Path, typer.Argument(help="Test data: a file or BEIR folder.")],
     baseline: Annotated[str | None, typer.Option(help="A second model to compare with, with significance.")] = None,
-    train: Annotated[
-        Path | None, typer.Option(help="Labeled texts to learn the labels from, for labeled TEST.")
-    ] = None,
+    train: Annotated[Path | None, typer.Option(help="Labeled texts to learn from, for labeled TEST.")] = None,
     columns: Columns = "",
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
     json: Json = False,
@@ -125,9 +121,7 @@ def check(
     data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
     columns: Columns = "",
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy beside the file.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Where the quarantine goes. [STEM.quarantine.jsonl beside DATA]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Quarantine. [STEM.quarantine.jsonl beside DATA]")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -196,9 +190,11 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Tune the default model on the medical terms that ship with Acclimate."""
-    from acclimate.runs.demo import run_demo
+    from acclimate.api import fit as run_fit
+    from acclimate.runs.demo import demo_data
 
-    run = run_demo(out, restart=restart, quiet=quiet, json=json)
+    with demo_data() as data:
+        run = run_fit(**data, out=out, restart=restart, quiet=quiet, json=json, command="acclimate demo")
     if json:
         _print_json(run.scores)
     raise typer.Exit(0 if run.scores["gate"]["passed"] else 3)
@@ -239,9 +235,7 @@ def main() -> NoReturn:
     except OSError as error:
         if debug:
             raise
-        _fail(
-            f"{error.filename or ''}: {error.strerror or error}; check the path, the rights and the room on the disk", 5
-        )
+        _fail(f"{error.filename or ''}: {error.strerror or error}; check the path, your rights and the disk", 5)
     except MemoryError:
         _fail("out of memory; take a smaller --batch-size or --max-length", 5)
     except Exception as error:

@@ -189,7 +189,7 @@ class Trainer:
                 "loss is not finite" if not math.isfinite(values["total"]) else "gradient is not finite"
             )
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
-        return values["total"]
+        return float(values["total"])
 
     @contextmanager
     def _training_mode(self, step: int) -> Iterator[None]:

@@ -41,7 +41,8 @@ def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping
 
 def write_recipe(recipe: Recipe) -> str:
     """The recipe as YAML, every field written out."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _load(path: Path) -> tuple[dict[str, Any], yaml.Node | None]:

@@ -1,13 +1,17 @@
 """Decides every ``auto`` from the data and the machine, and says why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from acclimate.core.errors import UsageError
+from acclimate.engine.precision import Precision
+from acclimate.methods import Method
 from acclimate.methods.full import Full
+from acclimate.objectives import ObjectiveSpec
 from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.infonce import InfoNCESpec
-from acclimate.recipe.tree import Recipe
+from acclimate.recipe.tree import Recipe, TrainingSettings
+from acclimate.regularizers import RegularizerSpec
 from acclimate.regularizers.distill import DistillSpec
 
 _MAX_LENGTH = 256  # tokens: longer passages cost quadratic attention and seldom change which document is right
@@ -39,14 +43,38 @@ class Facts:
     main_metric: str
     base_max_length: int
     device: str
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Every value that a recipe may leave to ``auto``, decided."""
+
+    method: Method
+    objectives: tuple[ObjectiveSpec, ...]
+    regularizers: tuple[RegularizerSpec, ...]
+    lr: float
+    batch_size: int
+    epochs: float
+    max_length: int
+    precision: Precision
+    device: str
+    keep_best: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A recipe without ``auto``, the reasons for what was decided, and what is unusual about it."""
+    """What a run will do.
+
+    Attributes:
+        recipe: the recipe with every ``auto`` replaced, as ``resolved.yaml`` shows it.
+        decided: the same values, typed.
+        reasons: why, a sentence each.
+        warnings: what is unusual about it.
+    """
 
     recipe: Recipe
+    decided: Decided
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -65,37 +93,41 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     training, evaluation = recipe.training, recipe.evaluation
     method = Full() if recipe.method == "auto" else recipe.method
     objective = CoSentSpec() if facts.kind == "scored" else InfoNCESpec()
-    objectives = (objective,) if recipe.objectives == "auto" else recipe.objectives
-    _check_objectives([o.kind for o in objectives], facts.kind)
-    lr = _LR.get(method.kind, _LR_OTHERWISE) if training.lr == "auto" else training.lr
-    epochs = epochs_for(facts.rows) if training.epochs == "auto" else training.epochs
-    batch_size = min(64, facts.rows) if training.batch_size == "auto" else min(training.batch_size, facts.rows)
-    decided = {
-        "lr": lr,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "max_length": min(_MAX_LENGTH, facts.base_max_length) if training.max_length == "auto" else training.max_length,
-        "precision": facts.precision if training.precision == "auto" else training.precision,
-        "device": facts.device,
-    }
-    regularizers = (DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers
-    keep_best = facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best
-    resolved = recipe.model_copy(
-        update={
-            "method": method,
-            "objectives": objectives,
-            "regularizers": regularizers,
-            "training": training.model_copy(update=decided),
-            "evaluation": evaluation.model_copy(update={"keep_best": keep_best}),
-        }
+    decided = Decided(
+        method=method,
+        objectives=(objective,) if recipe.objectives == "auto" else recipe.objectives,
+        regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
+        lr=_LR.get(method.kind, _LR_OTHERWISE) if training.lr == "auto" else training.lr,
+        batch_size=min(64 if training.batch_size == "auto" else training.batch_size, facts.rows),
+        epochs=epochs_for(facts.rows) if training.epochs == "auto" else training.epochs,
+        max_length=min(_MAX_LENGTH, facts.base_max_length) if training.max_length == "auto" else training.max_length,
+        precision=facts.precision if training.precision == "auto" else training.precision,
+        device=facts.device,
+        keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
+    _check_objectives([o.kind for o in decided.objectives], facts.kind)
+    resolved = _written(recipe, decided)
     reasons = (
         f"method {method.kind}: {method.summary}",
-        *(f"objective {o.kind}: {o.summary}" for o in objectives),
-        *(f"regularizer {r.kind}: {r.summary}" for r in regularizers),
-        f"{epochs:g} epochs of {facts.rows} rows, batch {batch_size}, learning rate {lr:g}, {decided['precision']}",
+        *(f"objective {o.kind}: {o.summary}" for o in decided.objectives),
+        *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
+        f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
+        f"{decided.precision}",
     )
-    return Plan(resolved, reasons, _warnings(resolved))
+    return Plan(resolved, decided, reasons, _warnings(decided.batch_size, training.weight_decay))
+
+
+def _written(recipe: Recipe, decided: Decided) -> Recipe:
+    """The recipe with what was decided in the place of every ``auto``."""
+    values = {field.name: getattr(decided, field.name) for field in fields(decided)}
+    training = {name: value for name, value in values.items() if name in TrainingSettings.model_fields}
+    return recipe.model_copy(
+        update={
+            **{name: values[name] for name in ("method", "objectives", "regularizers")},
+            "training": recipe.training.model_copy(update=training),
+            "evaluation": recipe.evaluation.model_copy(update={"keep_best": decided.keep_best}),
+        }
+    )
 
 
 def _check_objectives(kinds: list[str], data: str) -> None:
@@ -105,12 +137,10 @@ def _check_objectives(kinds: list[str], data: str) -> None:
         raise UsageError("objective cosent needs a score column, and the data has none", "take infonce or auto")
 
 
-def _warnings(recipe: Recipe) -> tuple[str, ...]:
-    training, warnings = recipe.training, []
-    if not BATCH_RANGE[0] <= int(training.batch_size) <= BATCH_RANGE[1]:
-        warnings.append(f"batch {training.batch_size} is outside of the proven {BATCH_RANGE[0]} to {BATCH_RANGE[1]}")
-    if not L2_RANGE[0] <= training.weight_decay <= L2_RANGE[1]:
-        warnings.append(
-            f"weight decay {training.weight_decay:g} is outside of the proven {L2_RANGE[0]} to {L2_RANGE[1]}"
-        )
+def _warnings(batch_size: int, weight_decay: float) -> tuple[str, ...]:
+    warnings = []
+    if not BATCH_RANGE[0] <= batch_size <= BATCH_RANGE[1]:
+        warnings.append(f"batch {batch_size} is outside of {BATCH_RANGE[0]} to {BATCH_RANGE[1]}")
+    if not L2_RANGE[0] <= weight_decay <= L2_RANGE[1]:
+        warnings.append(f"weight decay {weight_decay:g} is outside of {L2_RANGE[0]} to {L2_RANGE[1]}")
     return tuple(warnings)

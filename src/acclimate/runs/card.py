@@ -7,9 +7,7 @@ def model_card(scores: dict[str, Any], data_sha256: str, command: str) -> str:
     """The card of a tuned model, in Markdown with the metadata that model hubs read."""
     rows = [_row(name, scores["test"]) for name in scores["test"]["delta"]]
     general = scores["general"]
-    change = (
-        f"{general['before']['score']:.4f} -> {general['after']['score']:.4f}" if general["after"] else "not scored"
-    )
+    change = f"{general['before']['score']:.4f} -> {general['after']['score']:.4f}"
     return "\n".join(
         [
             "---",

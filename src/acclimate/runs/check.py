@@ -1,6 +1,6 @@
 """``check``: what is in a file, and what is wrong with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ from acclimate.core.errors import AcclimateError
 from acclimate.core.files import write_jsonl
 from acclimate.data.check import fixed_rows, profile, write_quarantine
 from acclimate.data.readers import read
+from acclimate.model.bases import resolve
 from acclimate.runs.show import Show
+from acclimate.runs.tokens import token_lengths
 
 
 def check_data(data: Path, *, columns: Mapping[str, str], fix: bool, out: Path | None, quiet: bool) -> dict[str, Any]:
@@ -21,7 +23,7 @@ def check_data(data: Path, *, columns: Mapping[str, str], fix: bool, out: Path |
     lengths, max_length = _tokenizer()
     document = {"schema": 1, **profile(dataset, lengths, max_length)}
     show = Show(quiet=quiet)
-    show.profile(dataset, document)
+    show.profile(document)
     stem = data.name.split(".")[0]
     if dataset.rejected:
         place = out or data.with_name(f"{stem}.quarantine.jsonl")
@@ -35,20 +37,9 @@ def check_data(data: Path, *, columns: Mapping[str, str], fix: bool, out: Path |
     return document
 
 
-def _tokenizer() -> tuple[Any, int | None]:
-    """Token lengths by the default base's tokenizer, without loading its weights; nothing when it is not at hand."""
-    from tokenizers import Tokenizer
-
-    from acclimate.model.bases import resolve
-
+def _tokenizer() -> tuple[Callable[[Sequence[str]], list[int]] | None, int | None]:
+    """Lengths and limit of the default base; none when it is not at hand."""
     try:
-        fast = Tokenizer.from_file(str(resolve("all-MiniLM-L6-v2") / "tokenizer.json"))
-    except (AcclimateError, OSError):
+        return token_lengths(resolve("all-MiniLM-L6-v2")), 256
+    except AcclimateError:
         return None, None
-    fast.no_padding()
-    fast.no_truncation()
-
-    def lengths(texts: Sequence[str]) -> list[int]:
-        return [len(encoding.ids) for encoding in fast.encode_batch_fast(list(texts))]
-
-    return lengths, 256

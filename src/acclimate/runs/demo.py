@@ -1,21 +1,13 @@
 """``demo``: the main job on the data that ships with the package."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
-from pathlib import Path
-
-from acclimate.api import Run, fit
+from typing import Any
 
 
-def run_demo(out: Path, *, restart: bool, quiet: bool, json: bool) -> Run:
-    """Tunes the default base on ICD-10-CM terms, with its own dev and test data."""
+@contextmanager
+def demo_data() -> Iterator[dict[str, Any]]:
+    """ICD-10-CM terms with their own dev and test data, as arguments of `fit`; files while the context lasts."""
     with as_file(files("acclimate") / "assets" / "demo") as folder:
-        return fit(
-            folder / "train.jsonl",
-            dev=folder / "dev.jsonl",
-            test=folder / "test",
-            out=out,
-            restart=restart,
-            quiet=quiet,
-            json=json,
-            command="acclimate demo",
-        )
+        yield {"train": folder / "train.jsonl", "dev": folder / "dev.jsonl", "test": folder / "test"}

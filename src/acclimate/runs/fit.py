@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from acclimate.core.errors import InterruptedRunError
+from acclimate.core.errors import InterruptedRunError, UsageError
 from acclimate.core.files import sha256_file, write_atomic, write_json, write_jsonl
 from acclimate.data.examples import Kind
 from acclimate.engine.checkpoint import CheckpointStore
@@ -157,7 +157,11 @@ class _Run:
             device=device,
             precision=fastest_precision(device),
         )
-        return resolve(self.request.recipe, facts)
+        plan = resolve(self.request.recipe, facts)
+        known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best
+        if wanted not in known:
+            raise UsageError(f"evaluation.keep_best={wanted!r} can't choose here", f"take {' or '.join(known)}")
+        return plan
 
     def _write_start(self) -> None:
         path, prepared = self.workspace.path, self.prepared
@@ -170,7 +174,7 @@ class _Run:
             lengths: Callable[[Sequence[str]], list[int]] = lambda texts: [  # noqa: E731
                 len(ids) for ids in self.encoder.tokenize(texts, None)
             ]
-            write_prepared(self.workspace.data, prepared, lengths, int(self.recipe.training.max_length))
+            write_prepared(self.workspace.data, prepared, lengths, self.plan.decided.max_length)
         self.show.data(prepared)
         self.show.plan(self.plan)
 
@@ -181,8 +185,8 @@ class _Run:
                 return Outcome.from_arrays(dict(test)), GeneralOutcome.from_arrays(dict(general))
         self.show.stage("before", "scoring the base")
         before, general_before = self._score()
-        for path, outcome in zip(cached, (before, general_before), strict=True):
-            _save_arrays(path, outcome.to_arrays())
+        _save_arrays(cached[0], before.to_arrays())
+        _save_arrays(cached[1], general_before.to_arrays())
         self.show.scores(before.metrics, general_before.score)
         return before, general_before
 
@@ -195,8 +199,8 @@ class _Run:
         return self.encoder.encode(texts, role, progress=self.show.encoding)
 
     def _encode_dev(self, texts: Sequence[str], role: str) -> np.ndarray:
-        precision = "bf16" if self.recipe.training.precision == "bf16" else "fp32"
-        return self.encoder.encode(texts, role, precision=precision)  # type: ignore[arg-type]
+        precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
+        return self.encoder.encode(texts, role, precision=precision)
 
     def _train(self) -> tuple[Trainer, Sizes, Progress]:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
@@ -208,7 +212,7 @@ class _Run:
             stop=stop.reason,
         )
         trainer, sizes = build_trainer(
-            self.recipe,
+            self.plan,
             self.encoder,
             self.prepared.dataset,
             self.prepared.train,
@@ -216,13 +220,6 @@ class _Run:
             callbacks,
             checkpoints,
         )
-        if self.recipe.evaluation.keep_best not in (known := evaluate_names(self.prepared.dev)):
-            from acclimate.core.errors import UsageError
-
-            raise UsageError(
-                f"evaluation.keep_best={self.recipe.evaluation.keep_best!r} is no metric here",
-                f"take one of {', '.join(known)}",
-            )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         self._base_weights = base
         if trainer.restore():
@@ -248,7 +245,7 @@ class _Run:
             blend(trainer.parameters, base, tuned, float(wanted))
             return float(wanted), []
         self.show.stage("merge", "choosing how much of the tuned weights to keep")
-        keep = self.recipe.evaluation.keep_best
+        keep = self.plan.decided.keep_best
 
         def score() -> tuple[float, float]:
             target = evaluate(self.prepared.dev, self._encode_dev).metrics[keep]
@@ -286,7 +283,7 @@ class _Run:
         total = sum(p.numel() for p in self.encoder.parameters())
         return {
             "schema": SCHEMA,
-            "method": self.recipe.method.kind,  # type: ignore[union-attr]
+            "method": self.plan.decided.method.kind,
             "base": self.recipe.base,
             "primary_metric": before.main_metric,
             "test": {"before": before.metrics, "after": after.metrics, "delta": delta},
@@ -328,7 +325,7 @@ class _Run:
 _KINDS = {Kind.PAIRS: "pairs", Kind.SCORED: "scored", Kind.LABELED: "labeled"}
 
 
-def evaluate_names(task: Task) -> list[str]:
+def higher_is_better(task: Task) -> list[str]:
     """The metrics of a task of which higher is better."""
     match task:
         case RetrievalTask():

@@ -12,7 +12,7 @@ from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
 from acclimate.data.readers import read, read_test
 from acclimate.data.split import leaks, split, without
 from acclimate.evaluation import ClassificationTask, RetrievalTask, SimilarityTask, Task
-from acclimate.evaluation.probe import general_tasks, tasks_from
+from acclimate.evaluation.probe import Half, general_tasks, tasks_from
 from acclimate.recipe.tree import DataSettings
 from acclimate.runs.tasks import smaller, task_of
 
@@ -116,7 +116,7 @@ def write_prepared(
     write_json(folder / "profile.json", {**document, "splits": used, "leaks_removed": prepared.leaked})
 
 
-def _general(where: str, half: str) -> list[Task]:
+def _general(where: str, half: Half) -> list[Task]:
     if where == "builtin":
         return list(general_tasks(half))
     return list(tasks_from(read_test(where), half))

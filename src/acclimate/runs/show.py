@@ -76,8 +76,12 @@ class Show:
         self._console.print(table)
         for note in document["notes"]:
             self.say(f"note: {note}")
-        for problem in [*document["problems"], *document["rejected"].get("reasons", [])]:
-            self.say(_described(problem))
+        for problem in document["problems"]:
+            first = problem["places"][0]
+            self.say(f"{problem['rows']} rows: {problem['what']} (first: {first['file']}:{first['line']})")
+        for rejected in document["rejected"]["first"][:5]:
+            place = ":".join(str(rejected[key]) for key in ("file", "line", "column") if rejected[key] is not None)
+            self.say(f"set aside: {place}: {rejected['reason']}")
 
     def plan(self, plan: "Plan") -> None:
         """What was decided and why."""
@@ -106,14 +110,8 @@ class Show:
         self._steps = sizes.steps
         self.stage("train", f"{sizes.steps} steps, {sizes.trainable_parameters:,} weights; Ctrl-C stops and saves")
         if self._console.is_terminal and not self._console.quiet:
-            columns = (
-                TextColumn("        "),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}"),
-            )
-            self._live = Progress(*columns, console=self._console)
+            bar = TextColumn("        "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+            self._live = Progress(*bar, TextColumn("{task.description}"), console=self._console)
             self._task = self._live.add_task("", total=sizes.steps, completed=start)
             self._live.start()
 

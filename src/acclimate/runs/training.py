@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from torch import nn
@@ -19,12 +19,10 @@ from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.precision import check_precision
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
-from acclimate.recipe.tree import Recipe
+from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from acclimate.model.encoder import Encoder
     from acclimate.regularizers import Regularizer
 
@@ -45,7 +43,7 @@ class Sizes:
 
 
 def build_trainer(
-    recipe: Recipe,
+    plan: Plan,
     encoder: "Encoder",
     dataset: Dataset,
     train: Sequence[Example],
@@ -53,35 +51,35 @@ def build_trainer(
     callbacks: Callbacks,
     checkpoints: CheckpointStore,
 ) -> tuple[Trainer, Sizes]:
-    """A trainer for a recipe without ``auto``, ready to restore or to begin.
+    """A trainer for a plan, ready to restore or to begin.
 
     Raises:
         UsageError: a setting that cannot act on this encoder or device.
     """
-    training = recipe.training
-    check_precision(training.device, training.precision)  # type: ignore[arg-type]
-    encoder.to(training.device).eval()
-    regularizers = dict(_named((r.kind, r.build()) for r in recipe.regularizers if r != "auto"))
-    feed = _feed(recipe, encoder, dataset, train, workspace, list(regularizers.values()))
-    groups = recipe.method.apply(encoder)  # type: ignore[union-attr]
+    training, decided = plan.recipe.training, plan.decided
+    check_precision(decided.device, decided.precision)
+    encoder.to(decided.device).eval()
+    regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
+    feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
+    groups = decided.method.apply(encoder)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
-    objectives = {name: (o.build(), o.weight) for name, o in _named((o.kind, o) for o in recipe.objectives)}  # type: ignore[union-attr]
-    unit = TrainingUnit(encoder, objectives, regularizers).to(training.device)
+    objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
+    unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
     groups = [*groups, *_heads(unit)]
-    steps = max(1, round(training.epochs * feed.steps_an_epoch))  # type: ignore[operator]
+    steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     settings = LoopSettings(
-        lr=training.lr,  # type: ignore[arg-type]
+        lr=decided.lr,
         weight_decay=training.weight_decay,
         steps=steps,
         warmup_steps=round(training.warmup_share * steps),
         clip_norm=training.clip_norm,
-        precision=training.precision,  # type: ignore[arg-type]
-        device=training.device,
+        precision=decided.precision,
+        device=decided.device,
         dropout=training.dropout,
-        evaluate_every=-(-steps // recipe.evaluation.evaluations),
-        patience=recipe.evaluation.patience,
-        keep_best=recipe.evaluation.keep_best,
+        evaluate_every=-(-steps // plan.recipe.evaluation.evaluations),
+        patience=plan.recipe.evaluation.patience,
+        keep_best=decided.keep_best,
     )
     sizes = Sizes(
         steps=steps,
@@ -93,7 +91,7 @@ def build_trainer(
 
 
 def _feed(
-    recipe: Recipe,
+    plan: Plan,
     encoder: "Encoder",
     dataset: Dataset,
     train: Sequence[Example],
@@ -108,7 +106,7 @@ def _feed(
         name: np.array([numbers.number(text, "document") for text in _STREAMS[name]()], dtype=np.int64)
         for name in wanted
     }
-    evaluation_length, encoder.max_length = encoder.max_length, int(recipe.training.max_length)
+    evaluation_length, encoder.max_length = encoder.max_length, plan.decided.max_length
     try:
         store = build_store(
             workspace.cache / "features",
@@ -116,43 +114,42 @@ def _feed(
             numbers.roles,
             encoder.tokenize,
             {role: encoder.prompt_length(role) for role in ("query", "document")},
-            _store_key(recipe, numbers),
+            _store_key(plan, numbers),
         )
-        precision = "bf16" if recipe.training.precision == "bf16" else "fp32"
+        precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
         streams = {
-            name: Stream(features[name], encoder.encode(_STREAMS[name](), precision=precision), size)  # type: ignore[arg-type]
+            name: Stream(features[name], encoder.encode(_STREAMS[name](), precision=precision), size)
             for name, size in wanted.items()
         }
     finally:
         encoder.max_length = evaluation_length
-    data = recipe.data
+    data = plan.recipe.data
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     return Feed(
         table=table,
         store=store,
         streams=streams,
-        batch_size=int(recipe.training.batch_size),
-        seed=derive_seed(recipe.training.seed, "feed"),
+        batch_size=plan.decided.batch_size,
+        seed=derive_seed(plan.recipe.training.seed, "feed"),
         positives=data.positives_a_row,
         negatives=data.negatives_a_row,
     )
 
 
-def _store_key(recipe: Recipe, numbers: TextNumbers) -> str:
-    digest = hashlib.sha256(f"{recipe.base}\0{recipe.training.max_length}\0{recipe.data!r}".encode())
+def _store_key(plan: Plan, numbers: TextNumbers) -> str:
+    digest = hashlib.sha256(f"{plan.recipe.base}\0{plan.decided.max_length}".encode())
     for text, role in zip(numbers.texts, numbers.roles, strict=True):
         digest.update(f"{role}\0{text}\0".encode())
     return digest.hexdigest()
 
 
-def _named(members: "Iterable[tuple[str, T]]") -> list[tuple[str, T]]:
+def _named(members: Sequence[tuple[str, T]]) -> dict[str, T]:
     """Members by kind; a second one of a kind is called KIND_2."""
-    seen: dict[str, int] = {}
-    result = []
+    named: dict[str, T] = {}
     for kind, member in members:
-        seen[kind] = seen.get(kind, 0) + 1
-        result.append((kind if seen[kind] == 1 else f"{kind}_{seen[kind]}", member))
-    return result
+        number = 1 + sum(other == kind for other, _ in members[: len(named)])
+        named[kind if number == 1 else f"{kind}_{number}"] = member
+    return named
 
 
 def _heads(unit: TrainingUnit) -> list[ParamGroup]:
