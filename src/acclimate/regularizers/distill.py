@@ -49,11 +49,11 @@ def relation_penalty(student: Tensor, teacher: Tensor, temperature: float) -> Te
 class Distill(Regularizer):
     """Reads the stream ``general`` and what the base said of it."""
 
-    stream = "general"
-
     def __init__(self, spec: DistillSpec) -> None:
         super().__init__()
         self.spec = spec
+        # Without weight no text is asked for: texts beside the batch change its padding, and so its last digits.
+        self.stream = "general" if spec.weight else None
         self.stream_size = spec.texts_a_step
 
     def begin(self, groups: Sequence[ParamGroup]) -> None:
@@ -61,6 +61,8 @@ class Distill(Regularizer):
 
     def forward(self, step: Step) -> Tensor:
         """See `Regularizer.forward`."""
+        if self.stream is None:
+            return step.unique.new_zeros(())
         student, teacher = step.streams["general"].float(), step.frozen["general"].float()
         match self.spec.keep:
             case "vectors":
