@@ -12,7 +12,7 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.objectives.base import Objective, ObjectiveSpec, gather
+from acclimate.objectives.base import Objective, ObjectiveSpec, gather, precise
 
 
 class CoSentSpec(ObjectiveSpec):
@@ -41,7 +41,7 @@ class CoSent(Objective):
         """The batch's loss, repeated for each row [B]. Equal scores everywhere give 0."""
         first, _ = gather(step, "query")
         second, _ = gather(step, "positive")
-        cosine = (first.float() * second.float()).sum(1) / self.temperature  # [B]
+        cosine = (precise(first) * precise(second)).sum(1) / self.temperature  # [B]
         difference = cosine[:, None] - cosine[None, :]  # [B, B]
         ordered = step.target[:, None] < step.target[None, :]
         terms = difference.masked_fill(~ordered, float("-inf")).flatten()

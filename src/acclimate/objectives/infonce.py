@@ -15,7 +15,7 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.objectives.base import Objective, ObjectiveSpec, logsumexp_masked
+from acclimate.objectives.base import Objective, ObjectiveSpec, logsumexp_masked, precise
 
 
 class InfoNCESpec(ObjectiveSpec):
@@ -47,7 +47,7 @@ class InfoNCE(Objective):
     def forward(self, step: Step) -> Tensor:
         """The loss of each row [B]. Rows without any negative have loss 0."""
         query, positives = step.index["query"][:, 0], step.index["positive"]  # [B], [B, P]
-        unique = step.unique.float()  # bf16 cannot tell a cosine of .98 from .981
+        unique = precise(step.unique)
         logits = unique[query] @ unique.T / self.temperature  # [B, D] x [D, U] -> [B, U]
         known = step.relevant.scatter(1, query[:, None], value=True)  # a text is no negative of itself
         candidates = _documents(step)[None, :] & ~known  # [B, U]
