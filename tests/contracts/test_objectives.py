@@ -1,0 +1,149 @@
+"""What every objective promises. A new objective needs an entry in SMALLEST, and nothing else, to be held to it."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from training import unit_vectors
+
+from acclimate.core.nouns import Step
+from acclimate.objectives import OBJECTIVES, Objective
+
+
+@dataclass(frozen=True)
+class Case:
+    """Settings, and the roles of the texts that the loss reads: those it declares, and those it takes when given."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    roles: tuple[str, ...] = ("query", "positive")
+
+
+SMALLEST = {"infonce": Case(roles=("query", "positive", "negative")), "cosent": Case()}
+
+ROWS, WIDTH = 5, 8
+every_objective = pytest.mark.parametrize("kind", list(OBJECTIVES))
+
+
+def smallest(kind: str) -> Objective:
+    return OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings}).build()
+
+
+def step_of(kind: str, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> Step:
+    """Rows of distinct texts, a column a role, scores where the objective wants them."""
+    roles = SMALLEST[kind].roles
+    positions = torch.arange(rows * len(roles)).view(len(roles), rows, 1)
+    index = dict(zip(roles, positions, strict=True))
+    relevant = torch.zeros(rows, rows * len(roles), dtype=torch.bool)
+    relevant[torch.arange(rows), index["positive"][:, 0]] = True
+    target = torch.linspace(0, 1, rows) if "score" in smallest(kind).columns else torch.full((rows,), torch.nan)
+    return Step(unit_vectors(rows * len(roles), WIDTH, seed=3, dtype=dtype), index, relevant, torch.ones(rows), target)
+
+
+def test_every_objective_is_held_to_the_contract() -> None:
+    assert set(SMALLEST) == set(OBJECTIVES), "give the new objective its smallest settings here"
+
+
+@every_objective
+def test_settings_survive_a_recipe_and_say_what_they_do(kind: str) -> None:
+    spec = OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings})
+    assert OBJECTIVES.parse(spec.model_dump(mode="json")) == spec
+    assert spec.summary
+    assert spec.weight == 1.0
+    assert set(smallest(kind).columns) <= {*SMALLEST[kind].roles, "score", "label"}
+
+
+@every_objective
+@pytest.mark.parametrize("rows", [2, 5, 17])
+def test_one_finite_float32_loss_a_row(kind: str, rows: int) -> None:
+    loss = smallest(kind)(step_of(kind, rows))
+    assert loss.shape == (rows,)
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss).all()
+    assert (loss >= 0).all()
+
+
+@every_objective
+def test_low_precision_embeddings_are_compared_in_float32(kind: str) -> None:
+    step = step_of(kind)
+    rounded = step.unique.bfloat16()
+    low = smallest(kind)(replace(step, unique=rounded))
+    assert low.dtype == torch.float32
+    assert torch.equal(low, smallest(kind)(replace(step, unique=rounded.float())))
+
+
+@every_objective
+def test_rows_in_another_order_have_the_same_losses(kind: str) -> None:
+    step, order = step_of(kind), torch.tensor([3, 0, 4, 1, 2])
+    moved = replace(
+        step,
+        index={role: column[order] for role, column in step.index.items()},
+        relevant=step.relevant[order],
+        target=step.target[order],
+    )
+    torch.testing.assert_close(smallest(kind)(moved), smallest(kind)(step)[order])
+
+
+@every_objective
+def test_the_numbering_of_the_inputs_does_not_matter(kind: str) -> None:
+    step = step_of(kind)
+    order = torch.randperm(len(step.unique), generator=torch.Generator().manual_seed(1))
+    place = order.argsort()
+    moved = replace(
+        step,
+        unique=step.unique[order],
+        index={role: place[column] for role, column in step.index.items()},
+        relevant=step.relevant[:, order],
+    )
+    torch.testing.assert_close(smallest(kind)(moved), smallest(kind)(step))
+
+
+@every_objective
+def test_the_gradient_reaches_every_text_of_every_column(kind: str) -> None:
+    step = step_of(kind)
+    unique = step.unique.requires_grad_()
+    smallest(kind)(replace(step, unique=unique)).sum().backward()
+    assert unique.grad is not None
+    for role, column in step.index.items():
+        assert (unique.grad[column[:, 0]].norm(dim=1) > 0).all(), role
+
+
+@every_objective
+def test_the_gradient_is_the_derivative(kind: str) -> None:
+    step = step_of(kind, rows=3, dtype=torch.float64)
+    objective = smallest(kind)
+    unique = step.unique.requires_grad_()
+    assert torch.autograd.gradcheck(lambda vectors: objective(replace(step, unique=vectors)), (unique,))
+
+
+@every_objective
+def test_a_last_batch_of_one_row_is_finite_and_does_no_harm(kind: str) -> None:
+    step = step_of(kind, rows=1)
+    unique = step.unique.requires_grad_()
+    loss = smallest(kind)(replace(step, unique=unique))
+    loss.sum().backward()
+    assert loss.shape == (1,)
+    assert torch.isfinite(loss).all()
+    assert torch.isfinite(unique.grad).all()
+
+
+@every_objective
+def test_one_row_without_negatives_teaches_nothing(kind: str) -> None:
+    step = step_of(kind, rows=1)
+    unique = step.unique.requires_grad_()
+    alone = replace(step, unique=unique, index={r: c for r, c in step.index.items() if r != "negative"})
+    loss = smallest(kind)(alone)
+    loss.sum().backward()
+    assert loss.item() == 0.0
+    assert unique.grad.abs().max() == 0.0
+
+
+@every_objective
+def test_the_loss_falls_along_its_gradient(kind: str) -> None:
+    step = step_of(kind)
+    unique = step.unique.requires_grad_()
+    loss = smallest(kind)(replace(step, unique=unique)).sum()
+    loss.backward()
+    with torch.no_grad():
+        better = smallest(kind)(replace(step, unique=unique - 1e-3 * unique.grad)).sum()
+    assert better < loss

@@ -1,0 +1,181 @@
+"""A whole training run of seconds: the real loop, data and encoder, on a tiny model and a few sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tiny import tiny_encoder
+from torch import Tensor
+
+from acclimate.core.nouns import Batch, Step
+from acclimate.data.examples import Example, Kind
+from acclimate.data.features import build_store
+from acclimate.data.pairs import TextNumbers, pair_table
+from acclimate.engine.checkpoint import CheckpointStore
+from acclimate.engine.inputs import Feed, Stream
+from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
+from acclimate.engine.unit import TrainingUnit
+from acclimate.methods import METHODS
+from acclimate.model.encoder import Encoder
+from acclimate.objectives import OBJECTIVES, Objective
+from acclimate.regularizers import REGULARIZERS
+
+_SUBJECTS = "dog cat bird fish horse doctor teacher player market bank ship car house river flower program".split()
+_DEEDS = ("has pain in the left", "is under the", "finds water near the", "asks a question about the")
+_PLACES = "heart bone mountain table school street window bridge".split()
+GENERAL = [f"the {a} and the {b} say {c}" for a in _PLACES for b in _SUBJECTS[:4] for c in ("yes", "no")]
+
+
+def pairs(count: int = 24, seed: int = 0, negatives: int = 0) -> list[Example]:
+    """Distinct (query, document) pairs of mixed lengths, with some hard negatives in every second row."""
+    generator = np.random.default_rng(seed)
+    texts = [f"{s} {d} {p}" for s in _SUBJECTS for d in _DEEDS for p in _PLACES]
+    chosen = generator.permutation(len(texts))[: count * 2]
+    rows = []
+    for row in range(count):
+        wrong = tuple(texts[i] + " not" for i in generator.integers(0, len(texts), negatives)) if row % 2 else ()
+        document = f"the {texts[chosen[row * 2]]}" + " and more of the same" * (row % 3)
+        rows.append(
+            Example(f"row:{row}", row + 1, query=texts[chosen[row * 2 + 1]], positives=(document,), negatives=wrong)
+        )
+    return rows
+
+
+def scored(count: int = 24, seed: int = 0) -> list[Example]:
+    """Pairs of sentences with a score in [0, 1]."""
+    scores = np.random.default_rng(seed).random(count).round(2)
+    return [
+        Example(e.id, e.line, e.query, e.positives, score=float(s))
+        for e, s in zip(pairs(count, seed), scores, strict=True)
+    ]
+
+
+def make_feed(
+    encoder: Encoder, examples: Sequence[Example], folder: Path, streams: Mapping[str, int], **options: Any
+) -> Feed:
+    """The feed of examples and of general texts for each stream (name -> texts a step)."""
+    numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
+    kind = Kind.SCORED if examples[0].score is not None else Kind.LABELED if examples[0].label else Kind.PAIRS
+    table = pair_table(examples, kind, numbers)
+    general = np.array([numbers.number(text, "document") for text in GENERAL], dtype=np.int64)
+    lengths = {role: encoder.prompt_length(role) for role in ("query", "document")}
+    store = build_store(folder, numbers.texts, numbers.roles, encoder.tokenize, lengths, "tests")
+    vectors = encoder.encode(GENERAL)
+    return Feed(
+        table,
+        store,
+        {name: Stream(general, vectors, size) for name, size in streams.items()},
+        **{"batch_size": 6, "seed": 7, **options},
+    )
+
+
+@dataclass
+class Rig:
+    """A trainer and what it was heard to say."""
+
+    trainer: Trainer
+    records: list[dict[str, Any]]
+    lines: list[str]
+    stop_at: set[int] = field(default_factory=set)
+    evaluations: int = 0
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.trainer.unit.encoder
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The records of training steps."""
+        return [record for record in self.records if "loss" in record]
+
+    def restore(self) -> bool:
+        """Restores, and cuts the records as a resumed run cuts its log."""
+        found = self.trainer.restore()
+        del self.records[self.trainer.progress.records :]
+        return found
+
+
+def make_rig(
+    folder: Path,
+    *,
+    method: Any = "full",
+    objectives: Sequence[Any] = ("infonce",),
+    regularizers: Sequence[Any] = (),
+    examples: Sequence[Example] | None = None,
+    encoder: Encoder | None = None,
+    records: list[dict[str, Any]] | None = None,
+    scores: Sequence[float] | None = None,
+    feed: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Rig:
+    """A trainer of a fresh tiny encoder, equal for equal arguments. ``scores`` replaces what dev says, in order."""
+    encoder = encoder or tiny_encoder()
+    penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
+    streams = {r.stream: r.stream_size for r in penalties.values() if r.stream}
+    given = examples if examples is not None else pairs(negatives=1)
+    data = make_feed(encoder, given, folder / "features", streams, **(feed or {}))
+    groups = METHODS.parse(method).apply(encoder)
+    for penalty in penalties.values():
+        penalty.begin(groups)
+    losses: dict[str, tuple[Objective, float]] = {
+        s.kind: (s.build(), s.weight) for s in map(OBJECTIVES.parse, objectives)
+    }
+    rig = Rig(None, records if records is not None else [], [])  # type: ignore[arg-type]
+    queries, documents = [e.query for e in given[:8]], [e.positives[0] for e in given[:8] if e.positives]
+
+    def evaluate() -> dict[str, float]:
+        rig.evaluations += 1
+        if scores is not None:
+            return {"score": scores[rig.evaluations - 1]}
+        cosines = encoder.encode(queries[: len(documents)], "query") @ encoder.encode(documents, "document").T
+        return {"score": float(np.mean(np.diag(cosines)) - np.mean(cosines)), "spread": float(np.std(cosines))}
+
+    defaults = {
+        "lr": 1e-3,
+        "weight_decay": 0.01,
+        "steps": 8,
+        "warmup_steps": 2,
+        "clip_norm": 1.0,
+        "precision": "fp32",
+        "device": "cpu",
+        "dropout": False,
+        "evaluate_every": 3,
+        "patience": 100,
+        "keep_best": "score",
+    }
+    rig.trainer = Trainer(
+        TrainingUnit(encoder, losses, penalties),
+        groups,
+        data,
+        LoopSettings(**(defaults | settings)),
+        Callbacks(evaluate, rig.records.append, lambda: "asked" if rig.trainer.progress.step in rig.stop_at else None),
+        CheckpointStore(folder / "checkpoints", rig.lines.append),
+    )
+    return rig
+
+
+def weights(encoder: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights by name."""
+    return {name: p.detach().clone() for name, p in encoder.named_parameters()}
+
+
+def as_step(batch: Batch, unique: Tensor) -> Step:
+    """A step of a batch whose inputs have the given embeddings [U, D]."""
+    return Step(
+        unique=unique,
+        index={role: torch.from_numpy(column) for role, column in batch.columns.items()},
+        relevant=torch.from_numpy(batch.relevant),
+        weight=torch.from_numpy(batch.weight),
+        target=torch.from_numpy(batch.target),
+    )
+
+
+def unit_vectors(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Random vectors of length one."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(*shape, generator=generator, dtype=torch.float64), dim=-1).to(
+        dtype
+    )
