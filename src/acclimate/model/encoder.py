@@ -151,21 +151,27 @@ class Encoder(nn.Module):
             return torch.zeros(0, self.dimension, device=device)
         moved = Tokens(tokens.ids.to(device), tokens.lengths.to(device), tokens.prompt_lengths.to(device))
         buckets = length_buckets(lengths, CPU_COST if device.type == "cpu" else ACCELERATOR_COST)
-        vectors = [self._embed(pad(moved, rows.to(device), self._padding_id)) for rows in buckets]
+        # One look-up for all buckets: its gradient is a whole table [V, H], which each bucket would fill and add anew.
+        shared = self.token_embedding()(moved.ids) if self._trains_table() else None  # [T, H]
+        vectors = [self._embed(pad(moved, rows.to(device), self._padding_id), shared) for rows in buckets]
         places = torch.cat(buckets).argsort().to(device)
         return torch.cat(vectors)[places]
 
-    def _embed(self, batch: Padded) -> Tensor:
-        vectors = self.pooling(self._states(batch), batch.mask, batch.prompt_lengths)  # [B, L, H] -> [B, H']
+    def _trains_table(self) -> bool:
+        return torch.is_grad_enabled() and self.token_embedding().weight.requires_grad
+
+    def _embed(self, batch: Padded, shared: Tensor | None) -> Tensor:
+        vectors = self.pooling(self._states(batch, shared), batch.mask, batch.prompt_lengths)  # [B, L, H] -> [B, H']
         for layer in self.dense:
             vectors = layer(vectors)
         return F.normalize(vectors.float()[:, : self.truncate_dim], dim=-1)  # [B, D]; eps keeps zeros zeros
 
-    def _states(self, batch: Padded) -> Tensor:
-        """The backbone's last hidden states, [B, L, H]."""
+    def _states(self, batch: Padded, shared: Tensor | None) -> Tensor:
+        """The backbone's last hidden states [B, L, H], from ids or from token embeddings [T, H] looked up before."""
         mask = batch.mask.clone()
         mask[:, 0] = True  # a text without tokens attends to its padding: softmax over nothing is NaN
-        states: Tensor = self.backbone(input_ids=batch.ids, attention_mask=mask.long()).last_hidden_state
+        inputs = {"input_ids": batch.ids} if shared is None else {"inputs_embeds": shared[batch.places]}
+        states: Tensor = self.backbone(**inputs, attention_mask=mask.long()).last_hidden_state
         return states
 
     def encode(

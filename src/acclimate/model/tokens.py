@@ -37,11 +37,13 @@ class Padded:
 
     Attributes:
         ids: Long [B, L].
+        places: where each padded place's token stands in ``Tokens.ids``, 0 in the padding. Long [B, L].
         mask: True at the text's tokens. Bool [B, L].
         prompt_lengths: Long [B].
     """
 
     ids: Tensor
+    places: Tensor
     mask: Tensor
     prompt_lengths: Tensor
 
@@ -58,9 +60,10 @@ def pad(tokens: Tokens, rows: Tensor, padding_id: int) -> Padded:
     starts = (tokens.lengths.cumsum(0) - tokens.lengths)[rows]
     columns = torch.arange(max(int(lengths.max()), 1), device=lengths.device)
     mask = columns < lengths[:, None]  # [L] < [B, 1] -> [B, L]
+    places = (starts[:, None] + columns) * mask
     ids = torch.full(mask.shape, padding_id, dtype=torch.long, device=tokens.ids.device)
-    ids[mask] = tokens.ids[(starts[:, None] + columns)[mask]]
-    return Padded(ids, mask, tokens.prompt_lengths[rows])
+    ids[mask] = tokens.ids[places[mask]]
+    return Padded(ids, places, mask, tokens.prompt_lengths[rows])
 
 
 @dataclass(frozen=True, slots=True)
