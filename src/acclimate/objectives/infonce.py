@@ -60,7 +60,9 @@ class InfoNCE(Objective):
 def _towards_queries(logits: Tensor, query: Tensor, positive: Tensor, known: Tensor) -> Tensor:
     """The loss of each row's first positive as it looks for its query among the batch's queries [B]."""
     reverse = logits[:, positive].T  # [B, B]: document of row i, query of row j
-    wrong = ~known[:, positive].T & (query[None, :] != query[:, None])
+    same = query[None, :] == query[:, None]
+    repeated = same.tril(-1).any(dim=1)  # a query that several rows ask counts once, as a document does
+    wrong = ~known[:, positive].T & ~same & ~repeated
     own = torch.eye(len(query), dtype=torch.bool, device=query.device)
     return logsumexp_masked(reverse, wrong | own) - reverse.diagonal()
 
