@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tiny import tiny_encoder
 from torch import Tensor
 
 from acclimate.core.nouns import Batch, Step
@@ -22,10 +21,12 @@ from acclimate.methods import METHODS
 from acclimate.model.encoder import Encoder
 from acclimate.objectives import OBJECTIVES, Objective
 from acclimate.regularizers import REGULARIZERS
+from tiny import tiny_encoder
 
-_SUBJECTS = "dog cat bird fish horse doctor teacher player market bank ship car house river flower program".split()
+_WORDS = "dog cat bird fish horse doctor teacher player market bank ship car house river flower program"
+_SUBJECTS = _WORDS.split()
 _DEEDS = ("has pain in the left", "is under the", "finds water near the", "asks a question about the")
-_PLACES = "heart bone mountain table school street window bridge".split()
+_PLACES = ["heart", "bone", "mountain", "table", "school", "street", "window", "bridge"]
 GENERAL = [f"the {a} and the {b} say {c}" for a in _PLACES for b in _SUBJECTS[:4] for c in ("yes", "no")]
 
 

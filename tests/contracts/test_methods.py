@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_encoder
-from training import GENERAL, make_rig, weights
 
 from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup
@@ -15,6 +13,8 @@ from acclimate.methods.base import Method
 from acclimate.model.encoder import Encoder
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.model.surgery import parts
+from tiny import tiny_encoder
+from training import GENERAL, make_rig, weights
 
 #: The least settings with which each method trains something on an encoder of two blocks.
 SMALLEST: dict[str, dict[str, Any]] = {

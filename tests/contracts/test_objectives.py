@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from training import unit_vectors
 
 from acclimate.core.nouns import Step
 from acclimate.objectives import OBJECTIVES, Objective
+from training import unit_vectors
 
 
 @dataclass(frozen=True)

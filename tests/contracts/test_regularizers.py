@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from training import Rig, make_rig, weights
 
 from acclimate.regularizers import REGULARIZERS
+from training import Rig, make_rig, weights
 
 SMALLEST: dict[str, dict[str, Any]] = {"l2sp": {"weight": 10.0}, "distill": {"weight": 5.0}}
 

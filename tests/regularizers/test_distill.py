@@ -1,0 +1,85 @@
+"""Distillation against its formulas as plain loops."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from acclimate.core.nouns import Step
+from acclimate.regularizers.distill import DistillSpec, relation_penalty, vector_penalty
+from training import unit_vectors
+
+
+def step_of(student: Tensor, teacher: Tensor) -> Step:
+    empty = Step(torch.zeros(0, student.shape[1]), {}, torch.zeros(0, 0), torch.zeros(0), torch.zeros(0))
+    return replace(empty, streams={"general": student}, frozen={"general": teacher})
+
+
+def relations_by_loops(student: Tensor, teacher: Tensor, temperature: float) -> float:
+    """mean_i KL( softmax_j(v_i . v_j / t) || softmax_j(u_i . u_j / t) ) over j != i."""
+
+    def softmax(vectors: list[list[float]], i: int) -> dict[int, float]:
+        dots = {j: sum(a * b for a, b in zip(vectors[i], v, strict=True)) for j, v in enumerate(vectors) if j != i}
+        total = sum(math.exp(dot / temperature) for dot in dots.values())
+        return {j: math.exp(dot / temperature) / total for j, dot in dots.items()}
+
+    u, v = student.double().tolist(), teacher.double().tolist()
+    rows = [(softmax(v, i), softmax(u, i)) for i in range(len(u))]
+    return sum(p * math.log(p / q[j]) for target, q in rows for j, p in target.items()) / len(rows)
+
+
+def test_vectors_by_hand() -> None:
+    student = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    teacher = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert vector_penalty(student, teacher).item() == pytest.approx((0.0 + 0.2) / 2)
+
+
+def test_relations_are_the_double_loop() -> None:
+    student, teacher = unit_vectors(6, 8, seed=1), unit_vectors(6, 8, seed=2)
+    for temperature in (0.05, 0.5):
+        expected = relations_by_loops(student, teacher, temperature)
+        assert expected > 0.01
+        assert relation_penalty(student, teacher, temperature).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_relations_do_not_see_a_rotation_and_compare_different_widths() -> None:
+    teacher = unit_vectors(6, 8, seed=2)
+    rotation = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0))).Q
+    assert relation_penalty(teacher @ rotation, teacher, 0.05).item() == pytest.approx(0.0, abs=1e-4)
+    assert vector_penalty(teacher @ rotation, teacher).item() > 0.1
+    wider = torch.cat([teacher, torch.zeros(6, 3)], dim=1)
+    assert relation_penalty(wider, teacher, 0.05).item() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("keep", ["vectors", "relations"])
+def test_zero_at_the_start_and_weighted_after(keep: str) -> None:
+    student, teacher = unit_vectors(6, 8, seed=1), unit_vectors(6, 8, seed=2)
+    once, twice = (DistillSpec(keep=keep, weight=weight).build() for weight in (1.0, 2.0))
+    assert once(step_of(teacher, teacher)).item() == pytest.approx(0.0, abs=1e-6)
+    assert once(step_of(student, teacher)).item() > 0.1
+    assert twice(step_of(student, teacher)).item() == pytest.approx(2 * once(step_of(student, teacher)).item())
+
+
+@pytest.mark.parametrize("keep", ["vectors", "relations"])
+def test_the_gradient_moves_the_student_alone_and_towards_the_teacher(keep: str) -> None:
+    student, teacher = unit_vectors(6, 8, seed=1).requires_grad_(), unit_vectors(6, 8, seed=2)
+    regularizer = DistillSpec(keep=keep).build()
+    before = regularizer(step_of(student, teacher))
+    before.backward()
+    assert student.grad is not None
+    after = regularizer(step_of(student.detach() - 0.01 * student.grad, teacher))
+    assert after.item() < before.item()
+
+
+def test_low_precision_embeddings_are_compared_in_float32() -> None:
+    student, teacher = unit_vectors(6, 8, seed=1).bfloat16(), unit_vectors(6, 8, seed=2)
+    value = DistillSpec().build()(step_of(student, teacher))
+    assert value.dtype == torch.float32
+    assert value.item() == DistillSpec().build()(step_of(student.float(), teacher)).item()
+
+
+def test_how_many_texts_it_wants_is_a_setting() -> None:
+    regularizer = DistillSpec(texts_a_step=5).build()
+    assert (regularizer.stream, regularizer.stream_size) == ("general", 5)
