@@ -28,7 +28,7 @@ _CRUDE = re.compile(r"fuck|shit|sex|crap|bitch|slut|whore|rape|nazi|penis|suck|d
 def build(work: Path, folder: Path) -> None:
     """Writes ``guard.jsonl``: ``text`` and ``source`` a line, in a random order."""
     seen = {key(text) for text in _probe_texts(folder / "probe")}
-    rows = []
+    rows: list[dict[str, str]] = []
     for name, (source, wanted) in _SOURCES.items():
         taken = 0
         for text in shuffled(dict.fromkeys(source(work)), "guard", name):
@@ -36,7 +36,8 @@ def build(work: Path, folder: Path) -> None:
                 seen.add(key(text))
                 rows.append({"text": text, "source": name})
                 taken += 1
-    write_lines(folder / "guard.jsonl", sorted(rows, key=lambda row: draw("guard", "row", row["text"])))
+    rows.sort(key=lambda row: draw("guard", "row", row["text"]))
+    write_lines(folder / "guard.jsonl", rows)
 
 
 def _probe_texts(folder: Path) -> Iterator[str]:

@@ -4,12 +4,13 @@ import hashlib
 import json
 import statistics
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+_LARGE = 0.03  # share of the pairs from which on a group would make most of a test side
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,7 @@ def shuffled(items: Iterable[T], *names: str) -> list[T]:
 
 def cut(data: PairSet, dev: float = 0.1, test: float = 0.1) -> dict[str, list[Pair]]:
     """Splits by group; then drops from train and dev what still repeats a query or a document text of a later side."""
-    sides: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
-    for pair in shuffled(data.pairs, data.name, "row"):
-        place = draw(data.name, "group", pair.group)
-        sides["test" if place < test else "dev" if place < test + dev else "train"].append(pair)
+    sides = _dealt(data, {"test": test, "dev": dev, "train": 1.0})
     queries: set[str] = set()
     texts: set[str] = set()
     for side in ("test", "dev", "train"):
@@ -111,9 +109,25 @@ def write_beir(folder: Path, pairs: Sequence[Pair], documents: dict[str, str], l
     return len(wanted)
 
 
-def write_lines(path: Path, rows: Iterable[dict[str, object] | dict[str, str]]) -> None:
+def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Writes JSON Lines."""
     path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+
+
+def _dealt(data: PairSet, shares: dict[str, float]) -> dict[str, list[Pair]]:
+    """Deals whole groups, in a random order, until a side has its share of the pairs; very large ones go to train."""
+    members: dict[str, list[Pair]] = {}
+    for pair in data.pairs:
+        members.setdefault(pair.group, []).append(pair)
+    order = shuffled(members, data.name, "group")
+    order.sort(key=lambda group: len(members[group]) > len(data.pairs) * _LARGE)
+    sides: dict[str, list[Pair]] = {}
+    for side, share in shares.items():
+        sides[side] = []
+        while order and len(sides[side]) < share * len(data.pairs):
+            sides[side] += members[order.pop(0)]
+        sides[side] = shuffled(sides[side], data.name, "row")
+    return sides
 
 
 def _corpus(data: PairSet, test: Sequence[Pair]) -> dict[str, str]:
