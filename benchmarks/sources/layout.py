@@ -77,7 +77,7 @@ def cut(data: PairSet, dev: float = 0.1, test: float = 0.1) -> dict[str, list[Pa
 
 
 def write(data: PairSet, folder: Path) -> dict[str, object]:
-    """Writes the files of DATA.md's layout and returns what ``info.json`` says."""
+    """Writes the pairs, the BEIR folder and ``info.json``; returns what ``info.json`` says."""
     sides = cut(data)
     folder.mkdir(parents=True, exist_ok=True)
     for side, pairs in sides.items():
