@@ -1,6 +1,8 @@
 """The order of training: which rows share a step, as a pure function of (seed, epoch)."""
 
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,38 +25,44 @@ def batch_count(rows: int, batch_size: int) -> int:
 def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
     """Every row once, in ``batch_count`` batches whose sizes differ by one at most.
 
-    No text occurs in two rows of a batch as long as another batch has room for it. The result depends on nothing but
-    the table, the batch size, the seed and the epoch.
+    No text occurs in two rows of a batch as long as one of the 64 batches that wait longest has none of the row's.
+    The result depends on nothing but the table, the batch size, the seed and the epoch.
     """
     count = batch_count(len(table), batch_size)
     capacity = [len(part) for part in np.array_split(np.arange(len(table)), count)]
     members: list[list[int]] = [[] for _ in range(count)]
     seen: list[set[int]] = [set() for _ in range(count)]
-    open_batches = list(range(count))
-    for turn, row in enumerate(numpy_generator(seed, "order", epoch).permutation(len(table))):
-        own = (
-            {int(table.query[row]), *table.positives[row].tolist()}
-            if len(table.positives[row]) == 1
-            else {int(table.query[row])}
-        )
-        slot = _free_slot(open_batches, seen, own, turn)
-        chosen = open_batches[slot]
-        members[chosen].append(int(row))
-        seen[chosen] |= own
-        if len(members[chosen]) == capacity[chosen]:
-            open_batches.pop(slot)
+    waiting = deque(range(count))  # batches with room, the one that waits longest first
+    texts = [_texts(table, row) for row in range(len(table))]
+    for row in _crowded_first(texts, numpy_generator(seed, "order", epoch).permutation(len(table)).tolist()):
+        chosen = next((b for b in islice(waiting, _TRIES) if seen[b].isdisjoint(texts[row])), waiting[0])
+        waiting.remove(chosen)
+        members[chosen].append(row)
+        seen[chosen] |= texts[row]
+        if len(members[chosen]) < capacity[chosen]:
+            waiting.append(chosen)
     # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
     order = numpy_generator(seed, "batches", epoch).permutation(count)
     return [np.array(members[b], dtype=np.int64) for b in order]
 
 
-def _free_slot(open_batches: list[int], seen: list[set[int]], own: set[int], turn: int) -> int:
-    start = turn % len(open_batches)
-    for offset in range(min(_TRIES, len(open_batches))):
-        slot = (start + offset) % len(open_batches)
-        if seen[open_batches[slot]].isdisjoint(own):
-            return slot
-    return start
+def _texts(table: PairTable, row: int) -> set[int]:
+    """What a row surely brings into its batch. Which of several positives it brings is chosen later."""
+    query, positives = int(table.query[row]), table.positives[row]
+    return {query, int(positives[0])} if len(positives) == 1 else {query}
+
+
+def _crowded_first(texts: Sequence[set[int]], order: Sequence[int]) -> list[int]:
+    """The rows of a text one after another, the text with the most rows first, else in the order given.
+
+    So they go round all batches while each still has room.
+    """
+    rows_with = Counter(text for own in texts for text in own)
+    crowded = [max(own, key=lambda text: (rows_with[text], text)) for own in texts]
+    place: dict[int, int] = {}
+    for row in order:
+        place.setdefault(crowded[row], len(place))
+    return sorted(order, key=lambda row: (-rows_with[crowded[row]], place[crowded[row]]))
 
 
 def assemble(
