@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acclimate.data.examples import Example, Kind
+from acclimate.data.examples import Example, Kind, normalized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,8 @@ class PairTable:
         positives: [N] features of its right documents.
         negatives: [N] features of its wrong documents.
         relevant: [N] keys of all documents that any row names as right for the same query.
-        document_key: feature -> key of its document; documents with one id or one text share a key.
+        document_key: feature -> key of its document; documents with one id or one text share a key. Texts that differ
+            in case and spaces alone are one text here, as they are for queries in ``relevant``.
         weight: [N].
         target: [N] score of a scored pair, NaN elsewhere.
     """
@@ -76,33 +77,32 @@ def pair_table(examples: Sequence[Example], kind: Kind, numbers: TextNumbers) ->
 
 
 def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
-    query, positives, negatives = [], [], []
-    keys: dict[object, int] = {}
+    query = [numbers.number(e.query, "query") for e in examples]
+    positives = [[numbers.number(text, "document") for text in e.positives] for e in examples]
+    negatives = [[numbers.number(text, "document") for text in e.negatives] for e in examples]
+    keys: dict[tuple[str, str], int] = {}
     key_of: dict[int, int] = {}
-    relevant: dict[int, set[int]] = {}
-    for example in examples:
-        number = numbers.number(example.query, "query")
-        right = [numbers.number(text, "document") for text in example.positives]
+    relevant: dict[str, set[int]] = {}
+    for example, right in zip(examples, positives, strict=True):
         for text, feature in zip(example.positives, right, strict=True):
-            name = example.doc_id if example.doc_id is not None and len(right) == 1 else text
+            by_id = example.doc_id is not None and len(right) == 1
+            name = ("id", str(example.doc_id)) if by_id else ("text", normalized(text))
             key = keys.setdefault(name, len(keys))
             key_of.setdefault(feature, key)
-            relevant.setdefault(number, set()).update((key, key_of[feature]))
-        wrong = [numbers.number(text, "document") for text in example.negatives]
+            relevant.setdefault(normalized(example.query), set()).update((key, key_of[feature]))
+    # After all positives: a negative that is some row's document has that document's key, wherever the row stands.
+    for example, wrong in zip(examples, negatives, strict=True):
         for text, feature in zip(example.negatives, wrong, strict=True):
-            key_of.setdefault(feature, keys.setdefault(text, len(keys)))
-        query.append(number)
-        positives.append(np.array(right, dtype=np.int64))
-        negatives.append(np.array(wrong, dtype=np.int64))
+            key_of.setdefault(feature, keys.setdefault(("text", normalized(text)), len(keys)))
     document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
     for feature, key in key_of.items():
         document_key[feature] = key
     return PairTable(
         ids=[example.id for example in examples],
         query=np.array(query, dtype=np.int64),
-        positives=positives,
-        negatives=negatives,
-        relevant=[frozenset(relevant[q]) for q in query],
+        positives=[np.array(features, dtype=np.int64) for features in positives],
+        negatives=[np.array(features, dtype=np.int64) for features in negatives],
+        relevant=[frozenset(relevant[normalized(e.query)]) for e in examples],
         document_key=document_key,
         weight=np.array([example.weight for example in examples], dtype=np.float32),
         target=np.array([np.nan if e.score is None else e.score for e in examples], dtype=np.float32),
