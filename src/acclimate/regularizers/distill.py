@@ -22,7 +22,7 @@ class DistillSpec(RegularizerSpec):
     """Keeps what the base says of general texts: its vectors, or only their relations."""
 
     kind: Literal["distill"] = "distill"
-    weight: NonNegativeFloat = 1.0
+    weight: NonNegativeFloat = 5.0
     keep: Literal["vectors", "relations"] = "vectors"
     temperature: PositiveFloat = 0.05
     texts_a_step: PositiveInt = 32

@@ -107,6 +107,7 @@ _NO_PATHS = {"train": "", "dev": "", "test": "", "general": ""}
 def _finished(request: Request, workspace: Workspace, show: Show) -> dict[str, Any]:
     scores: dict[str, Any] = json.loads(workspace.scores.read_text())
     show.say(f"{workspace.path} is finished; --restart trains again")
+    workspace.remove_working_files()
     if not (workspace.path / "report.html").is_file():
         write_report(workspace.path)
     show.result(scores, workspace.path)
