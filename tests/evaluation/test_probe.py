@@ -168,7 +168,7 @@ def test_a_real_encoder_is_neither_at_the_floor_nor_at_the_ceiling_and_damage_sh
     with torch.no_grad():
         for weights in encoder.parameters():
             weights += (
-                0.15 * weights.std() * torch.randn(weights.shape, generator=generator) if weights.dim() > 1 else 0
+                0.25 * weights.std() * torch.randn(weights.shape, generator=generator) if weights.dim() > 1 else 0
             )
     after = evaluate_general(tasks, encoder.encode)
     for outcome in before.outcomes:
