@@ -75,5 +75,5 @@ class TrainingUnit(nn.Module):
 
 
 def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
-    """Mean of [B] under weights [B] that need not sum to one."""
-    return (loss * weight).sum() / weight.sum()
+    """Mean of [B] under weights [B] that need not sum to one; 0 when no row has any."""
+    return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
