@@ -1,7 +1,7 @@
 """A whole training run of seconds: the real loop, data and encoder, on a tiny model and a few sentences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,15 +110,19 @@ def make_rig(
     records: list[dict[str, Any]] | None = None,
     scores: Sequence[float] | None = None,
     feed: Mapping[str, Any] | None = None,
+    opens_at: Mapping[str, float] | None = None,
     **settings: Any,
 ) -> Rig:
-    """A trainer of a fresh tiny encoder, equal for equal arguments. ``scores`` replaces what dev says, in order."""
+    """A trainer of a fresh tiny encoder, equal for equal arguments. ``scores`` replaces what dev says, in order.
+
+    ``opens_at`` delays groups by name.
+    """
     encoder = encoder or tiny_encoder()
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
     streams = {r.stream: r.stream_size for r in penalties.values() if r.stream}
     given = examples if examples is not None else pairs(negatives=1)
     data = make_feed(encoder, given, folder / "features", streams, **(feed or {}))
-    groups = METHODS.parse(method).apply(encoder)
+    groups = [replace(g, starts_at=(opens_at or {}).get(g.name, 0.0)) for g in METHODS.parse(method).apply(encoder)]
     for penalty in penalties.values():
         penalty.begin(groups)
     losses: dict[str, tuple[Objective, float]] = {
