@@ -9,12 +9,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from acclimate.core.errors import AcclimateError, UsageError
+import acclimate
+from acclimate.core.errors import AcclimateError, InterruptedRunError, UsageError
 
 app = typer.Typer(
     name="acclimate",
-    help="Fine-tune text embedding models on your own data, with proof that they got better and forgot nothing.",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -24,6 +23,24 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Columns = Annotated[str, typer.Option(help="Roles by column, as query=question,positive=answer.")]
+
+_NO_MEMORY = "out of memory", "can't allocate memory"  # torch has a plain RuntimeError for it
+_INTERRUPTED = InterruptedRunError.exit_status
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"acclimate {acclimate.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fine-tune text embedding models on your own data, with proof that they got better and forgot nothing."""
 
 
 @app.command()
@@ -221,31 +238,35 @@ def main() -> NoReturn:
     """The console script: one line and an exit status for everything that a user can mend."""
     debug = "--debug" in sys.argv
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        # typer hands back the status of an Exit, and 130 or an Abort, by its version, for Ctrl-C
+        status = app(args=sys.argv[1:] or ["--help"], prog_name="acclimate", standalone_mode=False)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.stdout.flush()
     except AcclimateError as error:
         if debug:
             raise
         _fail(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command to go on", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; run the same command to go on", _INTERRUPTED)
     except BrokenPipeError:
         os._exit(0)  # the reader of our output left; there is nobody to tell
     except OSError as error:
         if debug:
             raise
-        _fail(f"{error.filename or ''}: {error.strerror or error}; check the path, your rights and the disk", 5)
-    except MemoryError:
-        _fail("out of memory; take a smaller --batch-size or --max-length", 5)
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; check the path, your rights and the disk", 5)
     except Exception as error:
         if debug:
             raise
-        usage = getattr(error, "format_message", None)  # click's errors: unknown verb, missing argument
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+            _fail("out of memory; take a smaller --batch-size or --max-length", 5)
+        usage = getattr(error, "format_message", None)  # typer's errors: unknown verb, missing argument
         if usage is not None:
-            _fail(f"{usage().rstrip('.')}; see acclimate --help", 2)
+            verb = getattr(getattr(error, "ctx", None), "command_path", "acclimate")
+            _fail(f"{usage().rstrip('.')}; see {verb} --help", 2)
         _fail(f"a defect of Acclimate: {type(error).__name__}: {error}; run again with --debug and report it", 1)
-    sys.exit(0)
+    sys.exit(status or 0)
 
 
 def _fail(line: str, status: int) -> NoReturn:

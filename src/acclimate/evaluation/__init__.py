@@ -1,7 +1,7 @@
 """Plain functions: arrays in, metrics by name out. Knows no model, no training and no file format."""
 
 from acclimate.evaluation.article import evaluate_embeddings
-from acclimate.evaluation.gate import Verdict, judge
+from acclimate.evaluation.gate import Verdict, judge, passes
 from acclimate.evaluation.outcome import GeneralOutcome, Outcome
 from acclimate.evaluation.suite import compare, compare_general, evaluate, evaluate_general
 from acclimate.evaluation.tasks import ClassificationTask, RetrievalTask, SimilarityTask, Task
@@ -20,4 +20,5 @@ __all__ = [
     "evaluate_embeddings",
     "evaluate_general",
     "judge",
+    "passes",
 ]

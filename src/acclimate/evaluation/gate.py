@@ -52,4 +52,9 @@ def judge(
         reasons, verdict = [*reasons, drop], "forgotten"
     if delta_test["value"] <= ROUNDING:
         reasons, verdict = [f"{change}: not better", *reasons[1:]], "no_gain"
-    return Verdict(verdict, verdict == "gained" or (verdict == "unproven" and not strict), reasons)
+    return Verdict(verdict, passes(verdict, strict=strict), reasons)
+
+
+def passes(verdict: str, *, strict: bool) -> bool:
+    """Whether a verdict lets a tuned model pass; ``unproven`` does unless ``strict``."""
+    return verdict == "gained" or (verdict == "unproven" and not strict)

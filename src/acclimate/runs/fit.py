@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from acclimate.core.errors import InterruptedRunError, UsageError
-from acclimate.core.files import sha256_file, write_atomic, write_json, write_jsonl
+from acclimate.core.errors import DataError, InterruptedRunError, UsageError
+from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
 from acclimate.data.examples import Kind
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
@@ -26,6 +26,7 @@ from acclimate.evaluation import (
     evaluate,
     evaluate_general,
     judge,
+    passes,
 )
 from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
 from acclimate.model.bases import resolve as resolve_base
@@ -83,31 +84,45 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     workspace = Workspace(request.out)
     base = resolve_base(request.recipe.base)
     prepared = prepare(request.source, request.recipe.data, request.recipe.training.seed)
+    run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
-        workspace.claim(_fingerprint(request.recipe, base, prepared), restart=request.restart)
+        new = workspace.claim(_fingerprint(request.recipe, base, prepared), restart=request.restart)
         if workspace.scores.is_file() and workspace.model.is_dir():
             return _finished(request, workspace, show)
-        run = _Run(request, workspace, base, prepared, show)
-        return run.execute()
+        try:
+            return run.execute()
+        except (UsageError, DataError):
+            if new:  # the corrected command would be refused as one with another recipe
+                workspace.clear()
+            raise
 
 
-def _fingerprint(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, str]:
+def _fingerprint(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, Any]:
+    """What decides the result, by name. Data is told apart by its content: a run can be resumed from another folder."""
     weights = sorted(base.glob("**/*.safetensors"))
+    document = recipe.model_dump(mode="json")
+    parts = {part: document.pop(part) for part in ("data", "training", "evaluation")}
+    settings = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
     return {
-        "data": json.dumps(prepared.hashes, sort_keys=True),
-        "recipe": recipe.model_copy(update={"data": recipe.data.model_copy(update=_NO_PATHS)}).model_dump_json(),
-        "base": " ".join(sha256_file(path) for path in weights),
+        **{name: value for name, value in settings.items() if name.removeprefix("data.") not in prepared.hashes},
+        **document,
+        **{f"{name} data": digest for name, digest in prepared.hashes.items()},
+        "weights of the base": " ".join(sha256_file(path) for path in weights),
     }
-
-
-#: Paths are compared by what lies there, so that a run can be resumed from another working folder.
-_NO_PATHS = {"train": "", "dev": "", "test": "", "general": ""}
 
 
 def _finished(request: Request, workspace: Workspace, show: Show) -> dict[str, Any]:
     scores: dict[str, Any] = json.loads(workspace.scores.read_text())
     show.say(f"{workspace.path} is finished; --restart trains again")
     workspace.remove_working_files()
+    if request.keep_anyway and workspace.rejected.is_dir():
+        replace_folder(workspace.rejected, workspace.model)
+    gate = scores["gate"]
+    passed = passes(gate["verdict"], strict=request.strict)
+    if passed != gate["passed"]:
+        gate["passed"] = passed
+        write_json(workspace.scores, scores)
+        write_report(workspace.path)
     if not (workspace.path / "report.html").is_file():
         write_report(workspace.path)
     show.result(scores, workspace.path)
@@ -227,10 +242,12 @@ class _Run:
             self.show.say(f"resuming at step {trainer.progress.step} of {sizes.steps}")
         log.append(MetricsLog(self.workspace.metrics, trainer.progress.records))
         self.show.training(sizes, trainer.progress.step)
-        with stop.listening():
-            progress = trainer.train()
-        log[0].close()
-        self.show.trained()
+        try:
+            with stop.listening():
+                progress = trainer.train()
+        finally:
+            log[0].close()
+            self.show.trained()
         if not progress.finished:
             raise InterruptedRunError(
                 f"stopped and saved at step {progress.step} of {sizes.steps}", "run the same command to go on"

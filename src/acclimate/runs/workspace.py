@@ -57,6 +57,11 @@ class Workspace:
         """A tuned model that did not pass."""
         return self.path / "rejected"
 
+    @property
+    def _marker(self) -> Path:
+        """What decides the result of the run that lies here."""
+        return self.data / "fingerprint.json"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes out while this one writes.
@@ -79,39 +84,60 @@ class Workspace:
         finally:
             lock.release()
 
-    def claim(self, fingerprint: dict[str, str], *, restart: bool) -> None:
+    def claim(self, fingerprint: dict[str, Any], *, restart: bool) -> bool:
         """Makes the folder this run's, or finds that it already is.
 
         Args:
-            fingerprint: what decides the result: name -> hash or value.
+            fingerprint: what decides the result: name -> hash or JSON value.
             restart: forget what is there.
+
+        Returns:
+            True when nothing of a run was there.
 
         Raises:
             UsageError: the folder holds a run of other data or another recipe, or something that is no run.
         """
-        marker = self.data / "fingerprint.json"
-        if restart:
+        if restart and self._marker.is_file():
             self.clear()
-        found = json.loads(marker.read_text()) if marker.is_file() else None
+        found = json.loads(self._marker.read_text()) if self._marker.is_file() else None
         if found is None:
-            foreign = [p.name for p in self.path.iterdir() if p.name != _LOCK]
-            if foreign and not restart:
-                problem = f"{self.path} is not empty and holds no run ({sorted(foreign)[0]})"
+            foreign = self._foreign()
+            if foreign:
+                problem = f"{self.path} is not empty and holds no run ({foreign[0]})"
                 raise UsageError(problem, "give another --out")
-            write_json(marker, fingerprint)
-            return
+            write_json(self._marker, fingerprint)
+            return True
         changed = [name for name in fingerprint if fingerprint[name] != found.get(name)]
         if changed:
             problem = f"{self.path} holds a run with other {', '.join(changed)}"
             raise UsageError(problem, "use --restart to begin anew, or give another --out")
+        self._sweep()
+        return False
+
+    def _foreign(self) -> list[str]:
+        """What lies here that is not hidden, but for the empty data/ of a run killed while it wrote its first file."""
+        found = sorted(path.name for path in self.path.iterdir() if not path.name.startswith("."))
+        empty = self.data.is_dir() and all(path.name.startswith(".") for path in self.data.iterdir())
+        return [name for name in found if not (empty and name == self.data.name)]
+
+    def _sweep(self) -> None:
+        """Removes what a killed process had staged here. The lock is held, so nobody works on it."""
+        for pattern in (".model.*", ".rejected.*", ".*.tmp", "data/.*.tmp"):
+            for path in self.path.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def clear(self) -> None:
         """Removes the run, and nothing that is not a run's."""
-        for folder in (self.data, self.checkpoints, self.cache, self.model, self.rejected, self.path / "delta"):
-            shutil.rmtree(folder, ignore_errors=True)
         files = "scores.json", "metrics.jsonl", "report.html", "recipe.yaml", "resolved.yaml", "environment.json"
         for name in files:
             (self.path / name).unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.cache, self.model, self.rejected, self.path / "delta"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._sweep()
+        # The marker last: as long as it is there, what is left of the folder is known as a run.
+        for path in sorted(self.data.glob("*.json*"), key=lambda path: path == self._marker):
+            path.unlink()
+        shutil.rmtree(self.data, ignore_errors=True)
 
     def remove_working_files(self) -> None:
         """Removes what only training needed."""
@@ -123,9 +149,9 @@ class MetricsLog:
     """``metrics.jsonl``: a record a line, as many as the training state says."""
 
     def __init__(self, path: Path, records: int) -> None:
-        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:records] if path.is_file() else []
-        write_atomic(path, "".join(kept))
-        self._file = path.open("a", encoding="utf-8")
+        kept = path.read_bytes().splitlines(keepends=True)[:records] if path.is_file() else []
+        write_atomic(path, b"".join(kept))
+        self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds a record; a reader sees it at once."""
