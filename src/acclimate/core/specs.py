@@ -12,9 +12,9 @@ S = TypeVar("S", bound="Spec")
 
 
 class Settings(BaseModel):
-    """Frozen settings in which an unknown key is an error."""
+    """Frozen settings in which an unknown key, infinity and NaN are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Spec(Settings):
@@ -27,7 +27,7 @@ class Spec(Settings):
 
 
 def closest(word: str, known: list[str]) -> str:
-    """`` — did you mean 'x'?`` when a known word is close, else nothing."""
+    """``did you mean 'x'?`` when a known word is close, else nothing."""
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
 

@@ -6,14 +6,10 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from acclimate.core.errors import Place, UsageError
-from acclimate.core.specs import Table, closest
-from acclimate.methods import METHODS
-from acclimate.objectives import OBJECTIVES
+from acclimate.recipe.mistakes import Keys, explained, place_of, refuse_repeated_keys
 from acclimate.recipe.tree import Recipe
-from acclimate.regularizers import REGULARIZERS
 
 
 def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
@@ -23,6 +19,13 @@ def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping
         UsageError: names file, line, column and key of the first mistake.
     """
     tree, node = _load(path) if path else ({}, None)
+    given = [setting.partition("=")[0].strip() for setting in settings] + list(values or {})
+
+    def place(keys: Keys) -> Place | None:
+        name = ".".join(str(key) for key in keys)
+        outside = any(name == key or name.startswith(f"{key}.") for key in given)
+        return None if path is None or outside else place_of(path, node, keys)
+
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -36,7 +39,7 @@ def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise _explained(error.errors()[0], tree, path, node) from None
+        raise explained(error.errors()[0], tree, place) from None
 
 
 def write_recipe(recipe: Recipe) -> str:
@@ -69,6 +72,7 @@ def _load(path: Path) -> tuple[dict[str, Any], yaml.Node | None]:
         raise UsageError(
             "a recipe is a mapping of keys to settings", "start with 'base: all-MiniLM-L6-v2'", Place(path, 1)
         )
+    refuse_repeated_keys(path, node)
     return tree, node
 
 
@@ -88,61 +92,3 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
                 raise UsageError(f"{key!r}: {parent!r} holds no settings", "give a key of the recipe, as training.lr")
         tree = tree[parent]
     tree[last] = value
-
-
-def _explained(error: ErrorDetails, tree: Mapping[str, Any], path: Path | None, node: yaml.Node | None) -> UsageError:
-    keys = [part for part in error["loc"] if isinstance(part, int) or not _is_branch(part)]
-    name = ".".join(str(k) for k in keys)
-    where = _place(path, node, keys) if path else None
-    match error["type"]:
-        case "extra_forbidden":
-            known = _known_keys(keys, tree)
-            return UsageError(f"unknown key {name!r}", closest(str(keys[-1]), known) or _listed(known), where)
-        case "kind_unknown" | "kind_missing":
-            problem, _, remedy = error["msg"].partition("; ")
-            return UsageError(f"{name}: {problem}", remedy or "add kind: NAME", where)
-        case _:
-            message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            problem = f"{name}={error['input']!r} is not accepted" if name else "the recipe is not accepted"
-            return UsageError(problem, f"it {message[0].lower()}{message[1:]}" if name else message, where)
-
-
-def _listed(known: Sequence[str]) -> str:
-    return f"known here are {', '.join(known)}"
-
-
-def _is_branch(part: str | int) -> bool:
-    """Pydantic adds the name of the union's branch to the path: not a key of the user's."""
-    return isinstance(part, str) and (part in ("float", "int", "str") or any(mark in part for mark in "[(-"))
-
-
-def _known_keys(keys: Sequence[str | int], tree: Mapping[str, Any]) -> list[str]:
-    """The keys that would have been right where a wrong one stands."""
-    first = str(keys[0])
-    tables: dict[str, Table[Any]] = {"method": METHODS, "objectives": OBJECTIVES, "regularizers": REGULARIZERS}
-    if len(keys) == 1:
-        return sorted([*Recipe.model_fields, "objective"])
-    if first not in tables:
-        return sorted(getattr(Recipe(), first).__class__.model_fields)
-    given = tree["objective"] if "objective" in tree and first == "objectives" else tree[first]
-    spec = given[keys[1]] if isinstance(keys[1], int) and isinstance(given, list) else given
-    return sorted(tables[first][spec["kind"]].model_fields)
-
-
-def _place(path: Path, node: yaml.Node | None, keys: Sequence[str | int]) -> Place:
-    """The place of the deepest key of a path that the file holds."""
-    place = Place(path)
-    short_form = isinstance(node, yaml.MappingNode) and any(k.value == "objective" for k, _ in node.value)
-    for key in ["objective", *keys[2:]] if short_form and keys[:1] == ["objectives"] else keys:
-        match node, key:
-            case yaml.MappingNode(value=pairs), str():
-                found = next(((k, v) for k, v in pairs if k.value == key), None)
-            case yaml.SequenceNode(value=items), int() if key < len(items):
-                found = (items[key], items[key])
-            case _:
-                found = None
-        if found is None:
-            break
-        marked, node = found
-        place = Place(path, marked.start_mark.line + 1, marked.start_mark.column + 1)
-    return place

@@ -72,7 +72,7 @@ class Recipe(Settings):
     base: str = "all-MiniLM-L6-v2"
     data: DataSettings = DataSettings()
     method: AnyMethod | Auto = "auto"
-    objectives: tuple[AnyObjective, ...] | Auto = "auto"
+    objectives: Annotated[tuple[AnyObjective, ...], Field(min_length=1)] | Auto = "auto"
     regularizers: tuple[AnyRegularizer, ...] | Auto = "auto"
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
