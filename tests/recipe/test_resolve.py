@@ -1,0 +1,160 @@
+"""What `auto` becomes, and why; the article's defaults are in force."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from acclimate.core.errors import UsageError
+from acclimate.methods import METHODS
+from acclimate.methods.full import Full
+from acclimate.objectives.cosent import CoSentSpec
+from acclimate.objectives.infonce import InfoNCESpec
+from acclimate.recipe import Recipe, read_recipe, write_recipe
+from acclimate.recipe.resolve import Facts, Plan, epochs_for, resolve
+from tiny import tiny_encoder
+
+FACTS = Facts(rows=2_000, kind="pairs", main_metric="ndcg@10", base_max_length=512, device="cpu", precision="bf16")
+
+
+def plan(*settings: str, **facts: Any) -> Plan:
+    return resolve(read_recipe(None, settings), replace(FACTS, **facts))
+
+
+def test_nothing_is_left_to_auto() -> None:
+    for facts in (
+        FACTS,
+        replace(FACTS, kind="scored", main_metric="spearman"),
+        replace(FACTS, kind="labeled", rows=30),
+    ):
+        found = resolve(Recipe(), facts)
+        dumped = found.recipe.model_dump()
+        assert "auto" not in [v for part in (dumped, dumped["training"], dumped["method"]) for v in part.values()]
+        assert {**dumped["evaluation"], "merge": None}["keep_best"] == facts.main_metric
+        assert found.recipe.training.device == "cpu"
+
+
+def test_the_articles_defaults_are_in_force() -> None:
+    found = plan()
+    assert found.decided.batch_size == 64
+    assert found.recipe.training.weight_decay == 0.01
+    assert found.decided.method == Full()
+    rates = {group.name: group.lr_scale for group in found.decided.method.apply(tiny_encoder())}
+    assert rates == {"encoder": 1.0, "encoder.no_decay": 1.0, "embedding_table": 0.1}
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("setting", ["training.batch_size=64", "training.batch_size=256"])
+def test_batches_within_the_articles_range_are_not_remarked(setting: str) -> None:
+    assert plan(setting).warnings == ()
+
+
+@pytest.mark.parametrize("size", [1, 63, 257])
+def test_one_line_for_a_batch_outside_of_the_range(size: int) -> None:
+    (line,) = plan(f"training.batch_size={size}").warnings
+    assert line == f"batch {size} is outside of 64 to 256"
+
+
+@pytest.mark.parametrize("decay", ["0.001", "0.005", "0.01"])
+def test_decay_within_the_articles_range_is_not_remarked(decay: str) -> None:
+    assert plan(f"training.weight_decay={decay}").warnings == ()
+
+
+@pytest.mark.parametrize("decay", ["0", "0.0009", "0.011", "1"])
+def test_one_line_for_decay_outside_of_the_range(decay: str) -> None:
+    (line,) = plan(f"training.weight_decay={decay}").warnings
+    assert line == f"weight decay {decay} is outside of 0.001 to 0.01"
+
+
+def test_few_rows_make_small_batches_and_that_is_said() -> None:
+    found = plan(rows=40)
+    assert found.decided.batch_size == 40
+    assert len(found.warnings) == 1
+
+
+def test_the_objective_follows_the_data() -> None:
+    assert plan(kind="pairs").decided.objectives == (InfoNCESpec(),)
+    assert plan(kind="labeled").decided.objectives == (InfoNCESpec(),)
+    assert plan(kind="scored").decided.objectives == (CoSentSpec(),)
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "words"),
+    [
+        ("objective=infonce", "scored", "infonce needs right documents.*take cosent or auto"),
+        ("objective=cosent", "pairs", "cosent needs a score column.*take infonce or auto"),
+        ("objective=cosent", "labeled", "cosent needs a score column"),
+        ("objectives=[infonce, cosent]", "pairs", "cosent needs a score column"),
+    ],
+)
+def test_an_objective_that_cannot_act_on_the_data_is_refused(setting: str, kind: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        plan(setting, kind=kind)
+
+
+def test_a_plain_run_pulls_towards_the_base_and_an_empty_list_does_not() -> None:
+    assert [r.kind for r in plan().decided.regularizers] == ["distill"]
+    assert plan("regularizers=[]").decided.regularizers == ()
+
+
+def test_every_method_has_a_rate_of_its_own_kind() -> None:
+    rates = {kind: plan(f"method={kind}").decided.lr for kind in METHODS}
+    assert all(0 < rate < 0.01 for rate in rates.values())
+    assert rates["embedding_table"] > rates["last_layers"] >= rates["full"]  # fewer weights take larger steps
+
+
+def test_what_is_given_stays() -> None:
+    settings = {
+        "training.lr": 3e-5,
+        "training.batch_size": 100,
+        "training.epochs": 0.5,
+        "training.max_length": 33,
+        "training.precision": "fp32",
+        "evaluation.keep_best": "mrr",
+        "method": "embedding_table",
+    }
+    found = plan(*(f"{key}={value}" for key, value in settings.items()))
+    dumped = found.recipe.model_dump()
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        assert (dumped[section][name] if name else dumped[section]["kind"]) == value
+
+
+def test_decided_and_recipe_say_the_same() -> None:
+    found = plan("method=last_layers")
+    for name in ("lr", "batch_size", "epochs", "max_length", "precision", "device"):
+        assert getattr(found.recipe.training, name) == getattr(found.decided, name)
+    assert (found.recipe.method, found.recipe.objectives) == (found.decided.method, found.decided.objectives)
+    assert found.recipe.evaluation.keep_best == found.decided.keep_best
+
+
+def test_a_plan_of_a_plan_is_the_plan() -> None:
+    found = plan("method=last_layers")
+    again = resolve(Recipe.model_validate(found.recipe.model_dump()), FACTS)
+    assert write_recipe(again.recipe) == write_recipe(found.recipe)
+
+
+def test_lengths_are_cut_for_speed_but_never_beyond_the_base() -> None:
+    assert plan(base_max_length=512).decided.max_length == 256
+    assert plan(base_max_length=128).decided.max_length == 128
+
+
+def test_the_machine_decides_the_precision() -> None:
+    assert plan(precision="fp32").decided.precision == "fp32"
+    assert plan(precision="bf16").decided.precision == "bf16"
+
+
+def test_more_rows_take_fewer_epochs_but_see_no_fewer_examples() -> None:
+    rows = [50, 200, 1_000, 2_000, 3_000, 6_000, 20_000, 100_000]
+    epochs = [epochs_for(n) for n in rows]
+    assert epochs == sorted(epochs, reverse=True)
+    assert min(epochs) == epochs[-1] == 1.0
+    assert epochs[0] <= 10  # a small set is not drilled without end
+    seen = [n * e for n, e in zip(rows, epochs, strict=True)]
+    assert all(later >= 0.98 * earlier for earlier, later in pairwise(seen))
+
+
+def test_reasons_name_what_was_decided() -> None:
+    text = " | ".join(plan().reasons)
+    assert all(word in text for word in ("full", "infonce", "distill", "2000 rows", "batch 64", "bf16"))
