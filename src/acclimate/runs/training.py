@@ -16,7 +16,6 @@ from acclimate.data.pairs import TextNumbers, pair_table
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
-from acclimate.engine.precision import check_precision
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
 from acclimate.recipe.resolve import Plan
@@ -57,7 +56,6 @@ def build_trainer(
         UsageError: a setting that cannot act on this encoder or device.
     """
     training, decided = plan.recipe.training, plan.decided
-    check_precision(decided.device, decided.precision)
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
     feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
@@ -101,7 +99,10 @@ def _feed(
     """Tokenizes once whatever a step can need, and asks the base what it says of the streams' texts."""
     numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
     table = pair_table(train, dataset.kind, numbers)
-    wanted = {r.stream: r.stream_size for r in regularizers if r.stream is not None}
+    wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
+    for regularizer in regularizers:
+        if regularizer.stream is not None:
+            wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
     features = {
         name: np.array([numbers.number(text, "document") for text in _STREAMS[name]()], dtype=np.int64)
         for name in wanted
