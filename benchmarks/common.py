@@ -1,5 +1,10 @@
 """What the measurements share: cells that are measured once and kept, where and when that was, and Markdown."""
 
+import os
+
+# Read when packages are imported: nothing comes from a network, and cells have their own progress.
+os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+
 import json
 import subprocess
 import time

@@ -1,8 +1,8 @@
 """Cuts of a data set that are small enough to train and rank on many times, as files that anyone can run again."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,12 @@ _SEED = 20  # of what is drawn; not a seed of any training
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is taken: training pairs, and queries and documents of dev and test, at most."""
+    """How much is taken at most: training pairs, characters a document, and (queries, documents) of dev and test."""
 
     pairs: int
-    dev_queries: int
-    dev_documents: int
-    test_queries: int
-    test_documents: int
+    characters: int
+    dev: tuple[int, int]
+    test: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +60,58 @@ class Cut:
 def cut(data: Path, sizes: Sizes, folder: Path) -> Cut:
     """Writes a cut of ``data`` (``train.jsonl``, ``dev.jsonl``, ``test/``); the same bytes whenever it is called.
 
-    Documents of dev and test are first the relevant ones, then others; for dev, those of training too. Training pairs
-    that repeat a query or a relevant document of the whole dev or test set are never drawn.
+    Documents of dev and test are first the relevant ones, then others; for dev, those of training too. Documents
+    longer than ``sizes.characters`` are left out, with what is asked of them: a batch costs what its longest text
+    costs. Training pairs that repeat a query or a relevant document of the whole dev or test set are never drawn.
     """
-    name = data.name
     train, dev = read(data / "train.jsonl"), to_retrieval_set(read(data / "dev.jsonl"))
     test = read_test(data / "test")
     if not isinstance(test, RetrievalSet):
         raise SystemExit(f"{data / 'test'} is no BEIR folder")
-    clean = train.examples
+    clean = [row for row in train.examples if len(row.positives[0]) <= sizes.characters]
     for held_out in (dev, test):
         clean = without(clean, leaks(clean, held_out))
-    drawn = numpy_generator(_SEED, name, "train").permutation(len(clean))[: sizes.pairs]
+    drawn = _generator(data, "train").permutation(len(clean))[: sizes.pairs]
+    rows = [
+        {"query": row.query, "positive": row.positives[0], "doc_id": row.doc_id, "group": row.group}
+        for row in (clean[place] for place in drawn)
+    ]
     result = Cut(folder)
-    write_jsonl(
-        result.train,
-        [
-            {"query": row.query, "positive": row.positives[0], "doc_id": row.doc_id, "group": row.group}
-            for row in (clean[place] for place in drawn)
-        ],
-    )
-    others = to_retrieval_set(train).documents
-    _write(result.dev, _smaller(dev, others, sizes.dev_queries, sizes.dev_documents, name))
-    _write(result.test, _smaller(test, {}, sizes.test_queries, sizes.test_documents, name))
+    write_jsonl(result.train, rows)
+    others = _short(to_retrieval_set(train), sizes.characters).documents
+    dev, test = (_short(held_out, sizes.characters) for held_out in (dev, test))
+    _write(result.dev, _smaller(dev, [dev.documents, others], *sizes.dev, _generator(data, "dev")))
+    _write(result.test, _smaller(test, [test.documents], *sizes.test, _generator(data, "test")))
     return result
 
 
-def _smaller(data: RetrievalSet, others: Mapping[str, str], queries: int, documents: int, name: str) -> RetrievalSet:
-    generator = numpy_generator(_SEED, name, data.name)
-    asked = [query for query in _shuffled(data.queries, generator) if data.relevant.get(query)][:queries]
+def _generator(data: Path, purpose: str) -> np.random.Generator:
+    return numpy_generator(_SEED, data.name, purpose)
+
+
+def _short(data: RetrievalSet, characters: int) -> RetrievalSet:
+    """Without long documents, and without the queries that ask for one."""
+    documents = {key: text for key, text in data.documents.items() if len(text) <= characters}
+    relevant = {query: right for query, right in data.relevant.items() if right and right.keys() <= documents.keys()}
+    return replace(data, queries={q: data.queries[q] for q in relevant}, documents=documents, relevant=relevant)
+
+
+def _smaller(
+    data: RetrievalSet,
+    sources: Sequence[Mapping[str, str]],
+    queries: int,
+    documents: int,
+    generator: np.random.Generator,
+) -> RetrievalSet:
+    """Some of the queries, their documents, and as many others of the sources, in turn, as there is room for."""
+    asked = _shuffled(data.queries, generator)[:queries]
     kept = {document: data.documents[document] for query in asked for document in data.relevant[query]}
-    for source in (data.documents, others):
+    for source in sources:
         for document in _shuffled(source, generator):
             if len(kept) < documents:
                 kept.setdefault(document, source[document])
     relevant = {query: data.relevant[query] for query in asked}
-    return RetrievalSet(data.name, {query: data.queries[query] for query in asked}, kept, relevant, sha256="")
+    return replace(data, queries={q: data.queries[q] for q in asked}, documents=kept, relevant=relevant)
 
 
 def _shuffled(items: Mapping[str, str], generator: np.random.Generator) -> list[str]:

@@ -1,6 +1,5 @@
 """The peer: sentence-transformers' own trainer, as its documentation shows it."""
 
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -8,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read when the package is imported: nothing here comes from a network
-
-from datasets import Dataset, disable_progress_bars
+import torch
+from datasets import Dataset
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -33,7 +30,6 @@ class Peer:
         Multiple negatives ranking loss, batch 64 without duplicates, a tenth of the steps to warm up; all else is the
         default: fp32, dropout as in the model, linear decay, no weight decay.
         """
-        disable_progress_bars()
         queries, documents = zip(*pairs, strict=True)
         data = Dataset.from_dict({"anchor": list(queries), "positive": list(documents)})
         with tempfile.TemporaryDirectory() as folder:
@@ -45,6 +41,7 @@ class Peer:
                 learning_rate=rate,
                 warmup_steps=0.1,  # a share of all steps, formerly warmup_ratio
                 seed=seed,
+                dataloader_pin_memory=torch.cuda.is_available(),
                 save_strategy="no",
                 logging_strategy="no",
                 report_to="none",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from common import Result, change, points, spread, table
+from cuts import Sizes
 
 from acclimate.evaluation.probe import general_tasks
 from acclimate.evaluation.significance import paired_comparison
@@ -15,7 +16,7 @@ class Measured:
     """The results of one set, one a seed."""
 
     name: str
-    documents: int
+    sizes: Sizes
     ours: list[Result]
     peer_default: list[Result]
     peer_best: list[Result]
@@ -39,8 +40,8 @@ def page(
         f"the best of {', '.join(f'{rate:g}' for rate in rates)} on dev with the first seed; {default_rate:g} is its "
         "default. The same functions score both, ranking all documents; the general score is the mean of the main "
         "metrics of the test half of the built-in probe. Our model read and encoded by the peer gives the same scores "
-        f"(largest difference {100 * differs:.3f} points). Scores are in points of 100: the mean over the seeds, with "
-        "the least and the greatest."
+        f"(largest difference {100 * differs:.3f} points). Dev serves ours too: it decides which step and how much of "
+        "the tuned weights is kept. Scores are in points of 100: the mean over the seeds, with least and greatest."
     )
     return [
         "# Quality beside sentence-transformers",
@@ -70,7 +71,8 @@ def _section(one: Measured, default_rate: float) -> list[str]:
         f"## {one.name}",
         "",
         f"{first['pairs']:,} training pairs ({one.peer_best[0]['pairs']:,} for the peer), {epochs:g} epochs, "
-        f"{len(first['ndcg']):,} test queries, {one.documents:,} documents. Verdicts of our gate: "
+        f"{len(first['ndcg']):,} test queries, {one.sizes.test[1]:,} documents of at most "
+        f"{one.sizes.characters} characters. Verdicts of our gate: "
         f"{', '.join(result['verdict'] for result in one.ours)}.",
         "",
         *table(
