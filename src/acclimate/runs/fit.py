@@ -15,7 +15,7 @@ from acclimate.core.files import replace_folder, sha256_file, write_atomic, writ
 from acclimate.data.examples import Kind
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
-from acclimate.engine.precision import fastest_precision
+from acclimate.engine.precision import check_precision, fastest_precision
 from acclimate.evaluation import (
     GeneralOutcome,
     Outcome,
@@ -177,6 +177,8 @@ class _Run:
         known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best
         if wanted not in known:
             raise UsageError(f"evaluation.keep_best={wanted!r} can't choose here", f"take {' or '.join(known)}")
+        check_precision(plan.decided.device, plan.decided.precision)
+        plan.decided.method.apply(self._load_base())  # a setting that matches nothing is told before minutes of scoring
         return plan
 
     def _write_start(self) -> None:
