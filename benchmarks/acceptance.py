@@ -47,7 +47,7 @@ CASES = (
 )
 
 _COLUMNS = (
-    *("set", "seed", "nDCG@10 before", "after", "change (95% interval)", "verdict", "general before", "after"),
+    *("set", "seed", "nDCG@10 before", "after", "change (95% interval)", "verdict", "general score before", "after"),
     *("seconds of training", "pairs a second", "seconds in all"),
 )
 
