@@ -135,7 +135,7 @@ def fit(
         given["data.train"] = str(train)
     elif out is None:
         raise UsageError("data in memory names no run folder", "give out=FOLDER")
-    folder = Path(out) if out is not None else Path("runs") / Path(train).name.split(".")[0]
+    folder = Path(out) if out is not None else Path("runs") / (Path(train).resolve().name.split(".")[0] or "run")
     request = Request(
         source=train,
         recipe=read_recipe(Path(recipe) if recipe else None, settings, given),

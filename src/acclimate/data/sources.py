@@ -15,7 +15,7 @@ from acclimate.data.rows import Source
 from acclimate.data.tables import arrow_source, parquet_source
 from acclimate.data.text_files import Encoding, detect, head, is_gzip, open_text, readable
 
-_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".arrow")
+DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".arrow")
 _SHARD = re.compile(r"-\d+-of-\d+\.")
 _REMEDY = "give JSONL, JSON, CSV, TSV or Parquet (each also .gz), a BEIR folder or a saved Hugging Face data set"
 _MAGIC = {
@@ -75,7 +75,7 @@ def _by_split(folder: Path, split: str) -> list[Path]:
     for place in (folder, folder / "data"):
         found: dict[str, list[Path]] = {}
         for file in sorted(place.glob("*")):
-            if file.is_file() and suffix_of(file) in _SUFFIXES and not file.name.startswith((".", "dataset_info")):
+            if file.is_file() and suffix_of(file) in DATA_SUFFIXES and not file.name.startswith((".", "dataset_info")):
                 found.setdefault(file.name.split(".")[0].split("-")[0], []).append(file)
         if found:
             return _shards(found[_choose(list(found), split, folder)])

@@ -13,7 +13,9 @@ from acclimate.recipe.tree import Recipe
 
 
 def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
-    """A recipe from a YAML file, then ``key.path=value`` settings, then values by dotted key.
+    """A recipe from a YAML file, then values by dotted key, then ``key.path=value`` settings.
+
+    Settings come last, so that ``method.layers=2`` acts on the method that a value has named.
 
     Raises:
         UsageError: names file, line, column and key of the first mistake.
@@ -26,6 +28,8 @@ def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping
         outside = any(name == key or name.startswith(f"{key}.") for key in given)
         return None if path is None or outside else place_of(path, node, keys)
 
+    for key, value in (values or {}).items():
+        _put(tree, key, value)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -34,8 +38,6 @@ def read_recipe(path: Path | None, settings: Sequence[str] = (), values: Mapping
             _put(tree, key.strip(), yaml.safe_load(text))
         except yaml.YAMLError:
             raise UsageError(f"--set {setting!r}: the value is no YAML", "quote it as in YAML") from None
-    for key, value in (values or {}).items():
-        _put(tree, key, value)
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:

@@ -178,7 +178,9 @@ class _Run:
         if wanted not in known:
             raise UsageError(f"evaluation.keep_best={wanted!r} can't choose here", f"take {' or '.join(known)}")
         check_precision(plan.decided.device, plan.decided.precision)
-        plan.decided.method.apply(self._load_base())  # a setting that matches nothing is told before minutes of scoring
+        trial = self._load_base()  # a setting that the base cannot have is told before minutes of scoring
+        trial.max_length = plan.decided.max_length
+        plan.decided.method.apply(trial)
         return plan
 
     def _write_start(self) -> None:

@@ -1,11 +1,12 @@
 """Reads a run's data: what trains, what is scored, what leaked, and what a user should know about it."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from acclimate.core.errors import DataError, Place
+from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json, write_jsonl
 from acclimate.data.check import profile, write_quarantine
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
@@ -57,19 +58,23 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         where = Place(dataset.path) if dataset.path else None
         remedy = "add a column of right answers (query, positive), of scores, or of labels"
         raise DataError("texts alone teach nothing about which answer is right", remedy, where)
-    given_dev = None if data.dev == "split" else read_test(data.dev, columns=data.columns)
-    given_test = None if data.test == "split" else read_test(data.test, columns=data.columns)
+    given_dev = _given("dev", data.dev, dataset, data)
+    given_test = _given("test", data.test, dataset, data)
+    general = None if data.general == "builtin" else read_test(data.general)
     notes = [*dataset.notes]
     pool, leaked = dataset.examples, 0
     for name, given in (("test", given_test), ("dev", given_dev)):
         if given is None:
             continue
+        notes += [f"{name}: {note}" for note in given.notes]
+        if isinstance(given, Dataset) and given.rejected:
+            notes.append(f"{len(given.rejected)} rows of {name} set aside, the first: {given.rejected[0]}")
         found = leaks(pool, given if isinstance(given, RetrievalSet) else given.examples)
         before, pool = len(pool), without(pool, found)
         leaked += before - len(pool)
         if found:
             notes.append(f"{before - len(pool)} training rows held texts of {name} and were left out")
-    _require_rows(dataset, pool)
+    _require_rows(dataset, pool, leaked)
     rest = replace(dataset, examples=pool)
     shares = {
         "dev": data.dev_share if given_dev is None else 0.0,
@@ -77,11 +82,13 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     }
     parts = split(rest, seed=seed, **shares)
     notes += parts.notes
-    train = _trainable(dataset, parts.train)
+    train = _trainable(dataset, parts.train, leaked)
     test = task_of(
         "test", given_test if given_test is not None else dataset, None if given_test else parts.test, train=train
     )
     dev = task_of("dev", given_dev if given_dev is not None else rest, None if given_dev else parts.dev, train=train)
+    for task, given_path in ((test, data.test), (dev, data.dev)):
+        _require_different_scores(task, dataset.path if given_path == "split" else given_path)
     items = _size(test)
     if items < FEW_QUERIES:
         notes.append(f"only {items} test items: expect wide intervals")
@@ -90,15 +97,15 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         train=train,
         dev=smaller(dev, seed),
         test=test,
-        general_dev=_general(data.general, "dev"),
-        general_test=_general(data.general, "test"),
+        general_dev=_general(general, data.general, "dev"),
+        general_test=_general(general, data.general, "test"),
         leaked=leaked,
         notes=tuple(notes),
         hashes={
             "train": dataset.sha256,
             "dev": given_dev.sha256 if given_dev else "split",
             "test": given_test.sha256 if given_test else "split",
-            "general": "builtin" if data.general == "builtin" else read_test(data.general).sha256,
+            "general": general.sha256 if general else "builtin",
         },
     )
 
@@ -116,25 +123,61 @@ def write_prepared(
     write_json(folder / "profile.json", {**document, "splits": used, "leaks_removed": prepared.leaked})
 
 
-def _general(where: str, half: Half) -> list[Task]:
-    if where == "builtin":
+def _given(name: str, where: str, dataset: Dataset, data: DataSettings) -> RetrievalSet | Dataset | None:
+    """Dev or test data of the user's, of a kind that a model tuned on the training data can be scored on."""
+    if where == "split":
+        return None
+    try:
+        given = read_test(where, columns=data.columns)
+    except UsageError:
+        given = read_test(where)  # --columns speaks of TRAIN; a folder has fixed names, and a file may have its own
+    kind = Kind.PAIRS if isinstance(given, RetrievalSet) else given.kind
+    if kind is Kind.TEXT:
+        raise DataError("texts alone cannot be scored", f"give pairs, scored pairs or labels as {name}", Place(where))
+    if kind is Kind.LABELED and dataset.kind is not Kind.LABELED:
+        problem = f"{name} has labels, and the training data has none to learn them from"
+        raise DataError(problem, "give pairs or scored pairs", Place(where))
+    return given
+
+
+def _general(given: RetrievalSet | Dataset | None, where: str, half: Half) -> list[Task]:
+    if given is None:
         return list(general_tasks(half))
-    return list(tasks_from(read_test(where), half))
+    try:
+        return list(tasks_from(given, half))
+    except DataError as error:
+        raise DataError(error.problem, error.remedy, error.where or Place(where)) from None
 
 
-def _require_rows(dataset: Dataset, pool: Sequence[Example]) -> None:
+def _require_rows(dataset: Dataset, pool: Sequence[Example], leaked: int) -> None:
     if len(pool) < MIN_ROWS:
         where = Place(dataset.path) if dataset.path else None
-        problem = f"{len(pool)} usable rows are too few to train on"
+        known = f": the test or dev data knows {leaked} others" if leaked else ""
+        problem = f"{len(pool)} usable rows are too few to train on{known}"
         raise DataError(problem, f"give at least {MIN_ROWS}, better 200 and more", where)
 
 
-def _trainable(dataset: Dataset, train: list[Example]) -> list[Example]:
-    _require_rows(dataset, train)
-    if dataset.kind is Kind.LABELED and len({e.label for e in train}) < 2:
-        where = Place(dataset.path) if dataset.path else None
-        raise DataError("all rows have one label, so there is nothing to tell apart", "give two labels or more", where)
+def _trainable(dataset: Dataset, train: list[Example], leaked: int) -> list[Example]:
+    _require_rows(dataset, train, leaked)
+    where = Place(dataset.path) if dataset.path else None
+    if dataset.kind is Kind.LABELED:
+        rows = Counter(e.label for e in train)
+        if len(rows) < 2:
+            problem = "all rows have one label, so there is nothing to tell apart"
+            raise DataError(problem, "give two labels or more", where)
+        if sum(count for count in rows.values() if count > 1) < MIN_ROWS:
+            problem = "hardly a label has two rows, so nothing says which texts belong together"
+            raise DataError(problem, "give several texts of each label", where)
+    if dataset.kind is Kind.SCORED and len({e.score for e in train}) < 2:
+        raise DataError("all rows have one score, so none is nearer than another", "give different scores", where)
     return train
+
+
+def _require_different_scores(task: Task, where: str | Path | None) -> None:
+    """A rank correlation of equal scores is no number."""
+    if isinstance(task, SimilarityTask) and len(set(task.scores)) < 2:
+        problem = f"all {len(task.scores)} pairs of {task.name} have one score, so their order cannot be judged"
+        raise DataError(problem, f"give {task.name} data with different scores", Place(where) if where else None)
 
 
 def _size(task: Task) -> int:
