@@ -140,10 +140,11 @@ def test_settings_hold_any_yaml() -> None:
     assert read_recipe(None, ["regularizers=[]"]).regularizers == ()
 
 
-def test_values_come_after_settings_and_settings_after_the_file(tmp_path: Path) -> None:
+def test_settings_come_after_values_and_values_after_the_file(tmp_path: Path) -> None:
     text = "training: {lr: 1e-5, epochs: 1, seed: 1}"
-    recipe = read(tmp_path, text, "training.lr=2e-5", "training.epochs=2", training__lr=3e-5)
-    assert (recipe.training.lr, recipe.training.epochs, recipe.training.seed) == (3e-5, 2.0, 1)
+    recipe = read(tmp_path, text, "training.lr=2e-5", training__lr=3e-5, training__epochs=2)
+    assert (recipe.training.lr, recipe.training.epochs, recipe.training.seed) == (2e-5, 2.0, 1)
+    assert read(tmp_path, text, "method.layers=2", method="last_layers").method == LastLayers(layers=2)
 
 
 @pytest.mark.parametrize(
