@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from acclimate.runs.merging import ALPHAS, Trial, blend, choose, sweep
+from acclimate.runs.merging import ALPHAS, Trial, blend, choose, floor_of, sweep
 from tiny import tiny_encoder
 
 
@@ -46,13 +46,21 @@ def test_blending_leaves_the_ends_alone_and_keeps_no_graph() -> None:
     assert all(p.grad_fn is None and p.is_leaf for p in parameters.values())
 
 
-def test_a_sweep_scores_each_share_with_its_weights() -> None:
+def swept(general: float, floor: float) -> list[Trial]:
     parameters, base, tuned = {"w": torch.nn.Parameter(torch.zeros(1))}, {"w": torch.zeros(1)}, {"w": torch.ones(1)}
-    trials = sweep(parameters, base, tuned, lambda: (parameters["w"].item(), -parameters["w"].item()))
-    assert [t.alpha for t in trials] == list(ALPHAS) == sorted(ALPHAS, reverse=True)
-    assert [t.target for t in trials] == pytest.approx(ALPHAS)
-    assert [t.general for t in trials] == [-t.target for t in trials]
+    return sweep(parameters, base, tuned, lambda: (parameters["w"].item(), general), floor)
+
+
+def test_a_sweep_scores_each_share_with_its_weights() -> None:
+    found = swept(general=0.5, floor=0.6)
+    assert [t.alpha for t in found] == list(ALPHAS) == sorted(ALPHAS, reverse=True)
+    assert [t.target for t in found] == pytest.approx(ALPHAS)
     assert ALPHAS[0] == 1.0
+
+
+def test_a_sweep_ends_early_where_nothing_is_forgotten() -> None:
+    found = swept(general=0.6, floor=0.6)
+    assert [t.alpha for t in found] == list(ALPHAS[:3])
 
 
 def trials(*rows: tuple[float, float, float]) -> list[Trial]:
@@ -60,26 +68,26 @@ def trials(*rows: tuple[float, float, float]) -> list[Trial]:
 
 
 def test_the_best_target_wins_where_nothing_is_forgotten() -> None:
-    assert choose(trials((1.0, 0.7, 0.60), (0.8, 0.8, 0.60), (0.4, 0.6, 0.61)), 0.60, 0.01) == 0.8
+    assert choose(trials((1.0, 0.7, 0.60), (0.8, 0.8, 0.60), (0.4, 0.6, 0.61)), 0.60) == 0.8
 
 
 def test_a_better_target_that_forgets_is_not_taken() -> None:
-    assert choose(trials((1.0, 0.9, 0.50), (0.6, 0.8, 0.598), (0.2, 0.7, 0.60)), 0.60, 0.01) == 0.6
+    assert choose(trials((1.0, 0.9, 0.50), (0.6, 0.8, 0.598), (0.2, 0.7, 0.60)), 0.595) == 0.6
 
 
 def test_half_of_the_limit_is_kept_in_reserve() -> None:
     found = trials((1.0, 0.9, 0.594), (0.6, 0.8, 0.596))
-    assert choose(found, 0.60, 0.01) == 0.6
-    assert choose(found, 0.60, 0.02) == 1.0
+    assert choose(found, floor_of(0.60, 0.01)) == 0.6
+    assert choose(found, floor_of(0.60, 0.02)) == 1.0
 
 
 def test_where_all_forget_the_least_forgetful_is_taken() -> None:
-    assert choose(trials((1.0, 0.9, 0.40), (0.6, 0.8, 0.45), (0.2, 0.7, 0.52)), 0.60, 0.01) == 0.2
+    assert choose(trials((1.0, 0.9, 0.40), (0.6, 0.8, 0.45), (0.2, 0.7, 0.52)), 0.60) == 0.2
 
 
 def test_at_equal_scores_more_of_the_tuned_weights_are_kept() -> None:
-    assert choose(trials((1.0, 0.8, 0.60), (0.6, 0.8, 0.60)), 0.60, 0.01) == 1.0
+    assert choose(trials((1.0, 0.8, 0.60), (0.6, 0.8, 0.60)), 0.60) == 1.0
 
 
 def test_a_limit_of_zero_forgets_nothing() -> None:
-    assert choose(trials((1.0, 0.9, 0.5999), (0.6, 0.8, 0.6)), 0.60, 0.0) == 0.6
+    assert choose(trials((1.0, 0.9, 0.5999), (0.6, 0.8, 0.6)), floor_of(0.60, 0.0)) == 0.6

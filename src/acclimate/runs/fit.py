@@ -37,7 +37,7 @@ from acclimate.recipe.tree import Recipe
 from acclimate.report.build import write_report
 from acclimate.runs.card import model_card
 from acclimate.runs.machine import choose_device, environment
-from acclimate.runs.merging import Trial, blend, choose, sweep
+from acclimate.runs.merging import Trial, blend, choose, floor_of, sweep
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.training import Sizes, build_trainer
@@ -144,7 +144,7 @@ class _Run:
         self._write_start()
         before, general_before = self._score_base()
         trainer, sizes, progress = self._train()
-        alpha, trials = self._merge(trainer, progress, general_before)
+        alpha, trials = self._merge(trainer)
         self.show.stage("after", "scoring the tuned model")
         after, general_after = self._score()
         scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
@@ -258,7 +258,7 @@ class _Run:
             )
         return trainer, sizes, progress
 
-    def _merge(self, trainer: Trainer, progress: Progress, general_before: GeneralOutcome) -> tuple[float, list[Trial]]:
+    def _merge(self, trainer: Trainer) -> tuple[float, list[Trial]]:
         """Leaves the weights between base and tuned that dev prefers in the encoder."""
         wanted = self.recipe.evaluation.merge
         base = self._base_weights
@@ -269,14 +269,17 @@ class _Run:
         self.show.stage("merge", "choosing how much of the tuned weights to keep")
         keep = self.plan.decided.keep_best
 
+        def general() -> float:
+            return evaluate_general(self.prepared.general_dev, self._encode_dev).score
+
         def score() -> tuple[float, float]:
-            target = evaluate(self.prepared.dev, self._encode_dev).metrics[keep]
-            return target, evaluate_general(self.prepared.general_dev, self._encode_dev).score
+            return evaluate(self.prepared.dev, self._encode_dev).metrics[keep], general()
 
         blend(trainer.parameters, base, tuned, 0.0)
-        base_general = score()[1]
-        trials = sweep(trainer.parameters, base, tuned, score)
-        alpha = choose(trials, base_general, self.recipe.evaluation.general_drop_limit)
+        base_general = general()
+        floor = floor_of(base_general, self.recipe.evaluation.general_drop_limit)
+        trials = sweep(trainer.parameters, base, tuned, score, floor)
+        alpha = choose(trials, floor)
         blend(trainer.parameters, base, tuned, alpha)
         self.show.merged(alpha, trials, base_general)
         return alpha, trials

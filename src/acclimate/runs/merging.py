@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 ALPHAS = (1.0, 0.8, 0.6, 0.4, 0.2)
+_ENOUGH = 3  # shares that are always tried: the target is often best a little below 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +46,33 @@ def sweep(
     base: Mapping[str, Tensor],
     tuned: Mapping[str, Tensor],
     score: Callable[[], tuple[float, float]],
-    alphas: Sequence[float] = ALPHAS,
+    floor: float,
 ) -> list[Trial]:
-    """Scores dev (target, general) at each share, the largest first."""
-    trials = []
-    for alpha in alphas:
+    """Scores dev (target, general) at shares from the largest down, until some of them forget little.
+
+    Args:
+        parameters: of the encoder that ``score`` uses.
+        base, tuned: the two ends.
+        score: dev target and dev general score of the encoder as it stands.
+        floor: the general score below which too much is forgotten.
+    """
+    trials: list[Trial] = []
+    for alpha in ALPHAS:
+        if len(trials) >= _ENOUGH and any(trial.general >= floor for trial in trials):
+            break
         blend(parameters, base, tuned, alpha)
         trials.append(Trial(alpha, *score()))
     return trials
 
 
-def choose(trials: Sequence[Trial], base_general: float, drop_limit: float) -> float:
-    """The share with the best target among those that forget little; the least forgetful when none does.
-
-    Half of the limit is kept in reserve, since the dev half of the general tasks is a sample.
-    """
-    allowed = [t for t in trials if t.general >= base_general - drop_limit / 2]
+def choose(trials: Sequence[Trial], floor: float) -> float:
+    """The share with the best target among those that forget little; the least forgetful when none does."""
+    allowed = [trial for trial in trials if trial.general >= floor]
     if not allowed:
-        return max(trials, key=lambda t: t.general).alpha
-    return max(allowed, key=lambda t: t.target).alpha
+        return max(trials, key=lambda trial: trial.general).alpha
+    return max(allowed, key=lambda trial: trial.target).alpha
+
+
+def floor_of(base_general: float, drop_limit: float) -> float:
+    """The general score that a share must keep: half of the limit is in reserve, since dev is a sample."""
+    return base_general - drop_limit / 2
