@@ -52,7 +52,8 @@ def sweep(
 
     Args:
         parameters: of the encoder that ``score`` uses.
-        base, tuned: the two ends.
+        base: one end.
+        tuned: the other end.
         score: dev target and dev general score of the encoder as it stands.
         floor: the general score below which too much is forgotten.
     """
