@@ -131,8 +131,9 @@ class Show:
             self._live.update(self._task, completed=step, description="  ".join(figures))
         elif "dev" in record or time.monotonic() - self._last_line > _PLAIN_EVERY:
             self._last_line = time.monotonic()
-            left = record["seconds"] / max(1, step) * (self._steps - step)
-            self.say(f"        step {step}/{self._steps}  {'  '.join(figures)}  {left:.0f} s left")
+            if step:
+                figures.append(f"{record['seconds'] / step * (self._steps - step):.0f} s left")
+            self.say(f"        step {step}/{self._steps}  {'  '.join(figures)}")
 
     def trained(self) -> None:
         """Training ended."""
