@@ -110,5 +110,6 @@ def _tokenize_chunk(
 
 def _map_store(folder: Path) -> FeatureStore:
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)
-    ids = np.memmap(folder / "ids.bin", dtype=np.int32, mode="r", shape=(int(offsets[-1]),))
+    empty = np.zeros(0, dtype=np.int32)  # an empty file cannot be mapped
+    ids = np.memmap(folder / "ids.bin", dtype=np.int32, mode="r", shape=(int(offsets[-1]),)) if offsets[-1] else empty
     return FeatureStore(ids, offsets, np.load(folder / "prompts.npy", allow_pickle=False))
