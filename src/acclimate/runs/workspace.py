@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,19 +92,17 @@ class Workspace:
             restart: forget what is there.
 
         Returns:
-            True when nothing of a run was there.
+            True when the run begins anew.
 
         Raises:
             UsageError: the folder holds a run of other data or another recipe, or something that is no run.
         """
-        if restart and self._marker.is_file():
-            self.clear()
         found = json.loads(self._marker.read_text()) if self._marker.is_file() else None
-        if found is None:
-            foreign = self._foreign()
-            if foreign:
-                problem = f"{self.path} is not empty and holds no run ({foreign[0]})"
-                raise UsageError(problem, "give another --out")
+        if found is None and (foreign := self._foreign()):
+            problem = f"{self.path} is not empty and holds no run ({foreign[0]})"
+            raise UsageError(problem, "give another --out")
+        if found is None or restart:
+            self._remove_results()
             write_json(self._marker, fingerprint)
             return True
         changed = [name for name in fingerprint if fingerprint[name] != found.get(name)]
@@ -128,16 +126,22 @@ class Workspace:
 
     def clear(self) -> None:
         """Removes the run, and nothing that is not a run's."""
+        self._remove_results()
+        self._marker.unlink(missing_ok=True)
+        with suppress(OSError):  # something that is not ours lies in it
+            self.data.rmdir()
+
+    def _remove_results(self) -> None:
+        """All of the run but its marker: until another one is written, what is left is known as a run."""
         files = "scores.json", "metrics.jsonl", "report.html", "recipe.yaml", "resolved.yaml", "environment.json"
         for name in files:
             (self.path / name).unlink(missing_ok=True)
         for folder in (self.checkpoints, self.cache, self.model, self.rejected, self.path / "delta"):
             shutil.rmtree(folder, ignore_errors=True)
+        for path in self.data.glob("*.json*"):
+            if path != self._marker:
+                path.unlink()
         self._sweep()
-        # The marker last: as long as it is there, what is left of the folder is known as a run.
-        for path in sorted(self.data.glob("*.json*"), key=lambda path: path == self._marker):
-            path.unlink()
-        shutil.rmtree(self.data, ignore_errors=True)
 
     def remove_working_files(self) -> None:
         """Removes what only training needed."""
