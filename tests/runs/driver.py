@@ -2,9 +2,9 @@
 
 Reads a job a line, as JSON: ``arguments`` of ``acclimate``, the run's ``folder``, ``output`` (prefix of the files that
 take what the command says), and a ``signal`` with its moment: ``event``, the number of the change of a file in the
-folder that it comes before; ``words`` that it comes before; or ``cpu``, the seconds of work that it comes after. Answers
-with the process id. A line that is a number waits until that process ends or is stopped and answers with its exit
-status, negative for a signal.
+folder that it comes before; ``words`` that it comes before; or ``cpu``, the seconds of work that it comes after.
+Answers with the process id. A line that is a number waits until that process ends or is stopped and answers with its
+exit status, negative for a signal.
 
 A finished command leaves ``OUTPUT.json``: the file operations that it made in its folder and the CPU seconds it took.
 """

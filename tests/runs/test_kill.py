@@ -125,7 +125,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterato
     place = tmp_path_factory.mktemp("kill")
     data = [jsonl(place / "train.jsonl", pairs(100)), "--general", jsonl(place / "general.jsonl", pairs(20, 7, "g"))]
     options: list[object] = ["fit", *data, "--base", tiny_model, "--batch-size", 8, "--epochs", 2, "--lr", "3e-3"]
-    options += ["--keep", "anyway", "--out"]
+    options += ["--set", "regularizers=[l2sp]", "--keep", "anyway", "--out"]  # cheaper than general texts in every run
     # In a process of its own: its hashes of words are other ones than those of the forks.
     process = start(*options, place / "whole")
     driver = Driver(place)
@@ -172,6 +172,16 @@ def test_a_kill_in_each_stage(whole: Whole, tmp_path: Path, stage: str) -> None:
     ended = whole.run(run)
     assert ended.status == whole.ended.status, ended.err
     assert whole.same(run)
+
+
+def test_a_kill_of_a_run_as_it_is_by_default(whole: Whole, tmp_path: Path) -> None:
+    options = [option for option in whole.options if option not in ("--set", "regularizers=[l2sp]")]
+    for name, words in (("whole", ()), ("killed", ("step 12/",)), ("killed", ())):
+        moment = {"signal": signal.SIGKILL, "words": words[0]} if words else {}
+        ended = whole.driver.run(tmp_path / name, [*options, tmp_path / name], **moment)
+        assert ended.status == (KILLED if words else whole.ended.status)
+    assert weights_of(tmp_path / "killed") == weights_of(tmp_path / "whole") != whole.weights
+    assert metrics_of(tmp_path / "killed") == metrics_of(tmp_path / "whole")
 
 
 def test_several_kills_of_one_run(whole: Whole, tmp_path: Path) -> None:
