@@ -4,17 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acclimate.api import Run, fit, load
+    from acclimate import evaluation
+    from acclimate.api import Run, check, evaluate, fit, load
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "Recipe", "Run", "fit", "load"]
+__all__ = ["Encoder", "Recipe", "Run", "check", "evaluate", "evaluation", "fit", "load"]
 
 _HOMES = {
     "Encoder": "acclimate.model.encoder",
     "Recipe": "acclimate.recipe",
     "Run": "acclimate.api",
+    "check": "acclimate.api",
+    "evaluate": "acclimate.api",
     "fit": "acclimate.api",
     "load": "acclimate.api",
 }
@@ -22,6 +25,13 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used: ``import acclimate`` costs nothing."""
+    if name == "evaluation":
+        return import_module("acclimate.evaluation")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names too, for completion in shells and notebooks."""
+    return sorted({*globals(), *__all__})

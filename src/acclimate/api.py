@@ -44,6 +44,60 @@ def load(model: str | Path) -> "Encoder":
     return load_encoder(resolve(model))
 
 
+def evaluate(
+    model: str | Path,
+    test: str | Path,
+    *,
+    baseline: str | Path | None = None,
+    train: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    seed: int = 42,
+) -> dict[str, Any]:
+    """Scores a model, beside another one if asked.
+
+    Args:
+        model: a model folder, a run folder, an installed package or a hub id.
+        test: a file or BEIR folder.
+        baseline: a second model.
+        train: labeled texts to learn from, when ``test`` has labels.
+        columns: role -> column name.
+        seed: of the resampling.
+
+    Returns:
+        ``metrics`` by name, and with a baseline its metrics (``baseline``) and the differences (``delta``): value,
+        95% interval and p.
+
+    Raises:
+        UsageError: no such model.
+        DataError: test data that cannot be used.
+    """
+    from acclimate.runs.evaluate import evaluate_model
+
+    return evaluate_model(
+        str(model),
+        Path(test),
+        baseline=None if baseline is None else str(baseline),
+        train=None if train is None else Path(train),
+        columns=columns or {},
+        seed=seed,
+    )
+
+
+def check(data: str | Path, *, columns: Mapping[str, str] | None = None, fix: bool = False) -> dict[str, Any]:
+    """Profiles a file, sets bad rows aside in ``STEM.quarantine.jsonl`` beside it, with ``fix`` writes a cleaned copy.
+
+    Returns:
+        what ``acclimate check --json`` prints: rows, roles, lengths, problems.
+
+    Raises:
+        UsageError: ``columns`` names no role or no column.
+        DataError: nothing usable.
+    """
+    from acclimate.runs.check import check_data
+
+    return check_data(Path(data), columns=columns or {}, fix=fix, out=None, quiet=True)
+
+
 def fit(
     train: Any,
     *,
