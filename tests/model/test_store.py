@@ -1,6 +1,7 @@
 """Folders of sentence-transformers, in both directions, against sentence-transformers itself."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,15 @@ def test_saving_replaces_the_folder_as_a_whole(tmp_path):
     assert not (folder / "stray.txt").exists()
     assert not (folder / "2_Normalize").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions")
+def test_a_server_under_another_name_may_read_it(tmp_path):
+    save_encoder(tiny_encoder(), tmp_path / "model")
+    closed = [
+        p.name for p in [tmp_path / "model", *(tmp_path / "model").rglob("*")] if p.stat().st_mode & 0o044 != 0o044
+    ]
+    assert closed == []
 
 
 def test_a_place_that_cannot_be_written_is_a_resource_error(tmp_path):

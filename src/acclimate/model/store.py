@@ -80,8 +80,10 @@ def save_encoder(encoder: Encoder, folder: Path, card: str | None = None) -> Non
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            staged.chmod(0o755)  # mkdtemp makes it for the owner alone
             _write(encoder, staged, card if card is not None else _plain_card(encoder))
+            staged.chmod(0o755)  # mkdtemp makes it for the owner alone, safetensors its files
+            for weights in staged.rglob("*.safetensors"):
+                weights.chmod(0o644)
             _sync(staged)
             replace_folder(staged, folder)
         finally:
