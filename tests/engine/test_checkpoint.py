@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from acclimate.core.errors import ResourceError
 from acclimate.engine import checkpoint
 from acclimate.engine.checkpoint import CheckpointStore
 
@@ -118,11 +119,11 @@ def test_a_checkpoint_that_needs_a_damaged_one_is_passed_over(store: CheckpointS
 
 
 def test_a_save_that_was_cut_short_is_no_checkpoint(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(path: Path, document: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def killed(path: Path, document: Any) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "write_json", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(checkpoint, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
         store.save(20, *content(20))
     monkeypatch.undo()
     assert any(path.name.endswith(".tmp") for path in store.folder.iterdir())  # as after kill -9
@@ -134,6 +135,17 @@ def test_a_save_that_was_cut_short_is_no_checkpoint(store: CheckpointStore, monk
     assert_holds(store, 20)
     store.keep_only({15, 20})
     assert sorted(path.name for path in store.folder.iterdir()) == ["00000015", "00000020"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(path: Path, document: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_json", full_disk)
+    with pytest.raises(ResourceError, match="No space.*; free disk space"):
+        store.save(20, *content(20))
+    assert store.steps() == [5, 10, 15]
+    assert not any(path.name.endswith(".tmp") for path in store.folder.iterdir())
 
 
 def test_a_damaged_checkpoint_can_be_written_again(store: CheckpointStore) -> None:

@@ -4,13 +4,14 @@ Reads a job a line, as JSON: ``arguments`` of ``acclimate``, the run's ``folder`
 take what the command says), and a ``signal`` with its moment: ``event``, the number of the change of a file in the
 folder that it comes before; ``words`` that it comes before; or ``cpu``, the seconds of work that it comes after.
 Answers with the process id. A line that is a number waits until that process ends or is stopped and answers with its
-exit status, negative for a signal.
+exit status, negative for a signal. With ``largest``, no file may grow beyond that many bytes, as on a full disk.
 
 A finished command leaves ``OUTPUT.json``: the file operations that it made in its folder and the CPU seconds it took.
 """
 
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -77,6 +78,8 @@ def _work(job: dict[str, Any]) -> None:
         os.dup2(file, number)
     if "words" in job:
         sys.stdout = _Spoken(job)  # type: ignore[assignment]
+    if "largest" in job:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest"], job["largest"]))
     sys.argv = ["acclimate", *job["arguments"]]
     events = _watch(job)
     try:
@@ -85,7 +88,8 @@ def _work(job: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         used = {"events": events, "cpu": time.process_time()}
-        Path(f"{job['output']}.json").write_text(json.dumps(used))
+        if "largest" not in job:
+            Path(f"{job['output']}.json").write_text(json.dumps(used))
 
 
 def serve() -> None:

@@ -249,6 +249,18 @@ def test_ctrl_c_elsewhere_is_one_line_as_well(whole: Whole, tmp_path: Path, stag
     assert whole.same(run)
 
 
+@pytest.mark.parametrize("share", [0.5, 1.5])  # of the model's bytes; the optimizer's state has twice as many
+def test_a_full_disk_is_told_in_one_line_and_can_be_freed(whole: Whole, tmp_path: Path, share: float) -> None:
+    run = tmp_path / "run"
+    ended = whole.run(run, largest=int(share * len(whole.weights)))
+    assert ended.status == 5
+    assert ended.err.count("\n") == 1
+    assert "File too large" in ended.err
+    assert "; free disk space and run the same command" in ended.err
+    assert whole.run(run).status == whole.ended.status
+    assert whole.same(run)
+
+
 def test_a_second_process_on_the_same_folder_is_refused(whole: Whole, tmp_path: Path) -> None:
     run = tmp_path / "run"
     held, output = whole.driver.begin(

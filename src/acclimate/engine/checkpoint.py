@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from acclimate.core.errors import Place, ResourceError
 from acclimate.core.files import sha256_file, sync_folder, write_json
 
 _MANIFEST = "MANIFEST.json"
@@ -43,9 +45,23 @@ class CheckpointStore:
         self._say = say
 
     def save(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Writes a checkpoint; it exists when this returns, and not at all before."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Writes a checkpoint; it exists when this returns, and not at all before.
+
+        Raises:
+            ResourceError: the disk is full or not writable; the checkpoints before this one stay.
+        """
         staged = self.folder / f".{step:08d}.tmp"
+        try:
+            self._save(staged, step, tensors, state)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(staged, ignore_errors=True)
+            remedy = "free disk space and run the same command to go on from the checkpoint before"
+            raise ResourceError(f"the checkpoint cannot be written: {error}", remedy, Place(self.folder)) from error
+
+    def _save(
+        self, staged: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
         for group, named in tensors.items():
