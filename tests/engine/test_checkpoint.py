@@ -142,7 +142,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: CheckpointStore, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "write_json", full_disk)
-    with pytest.raises(ResourceError, match="No space.*; free disk space"):
+    with pytest.raises(ResourceError, match=r"No space.*; free disk space"):
         store.save(20, *content(20))
     assert store.steps() == [5, 10, 15]
     assert not any(path.name.endswith(".tmp") for path in store.folder.iterdir())
