@@ -13,7 +13,7 @@ import pytest
 import acclimate as package
 from acclimate.core.errors import DataError
 from acclimate.runs import doctor
-from small import CommandLine, Result, beir, jsonl, labeled, pairs, run, scored
+from small import CommandLine, Result, beir, jsonl, labeled, pairs, scored
 from tiny import make_tiny_model
 
 RETRIEVAL = ["ndcg@10", "mrr", "mrr@10", "recall@1", "recall@5", "recall@10", "recall@100", "map@100", "mean_rank"]
@@ -315,8 +315,9 @@ def test_check_sets_bad_rows_aside_and_fixes(acclimate: CommandLine, tmp_path: P
     assert acclimate("check", data, "--quiet").out == ""
 
 
-def test_verify_passes_on_what_fit_saved(fits: Fits) -> None:
-    result = run("verify", fits.tiny, "--json")
+def test_verify_passes_on_what_fit_saved(fits: Fits, acclimate: CommandLine) -> None:
+    fits.train(acclimate, "pairs")
+    result = acclimate("verify", fits.path("pairs"), "--json")
     assert result.status == 0, result.err
     document = json.loads(result.out)
     assert document["passed"]

@@ -253,7 +253,7 @@ def test_lower_casing_that_the_folder_asks_for(copy, tmp_path):
     rewrite(copy / "sentence_bert_config.json", do_lower_case=True)
     encoder = load_encoder(copy)
     lowered = encoder.encode(["FEVER", "fever"])
-    np.testing.assert_array_equal(lowered[0], lowered[1])
+    np.testing.assert_allclose(lowered[0], lowered[1], atol=1e-6)  # two rows of one batch: not always to the last bit
     save_encoder(encoder, tmp_path / "ours")
     assert_same(load_encoder(tmp_path / "ours").encode(TEXTS), by_sentence_transformers(copy))
 
