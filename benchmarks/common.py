@@ -63,7 +63,7 @@ class Cells:
             f"- Machine: {_distinct(_hardware(machine) for machine in machines)}",
             f"- Versions: {_distinct(_versions(machine) for machine in machines)}",
             f"- Code: {_distinct(cell['commit'] for cell in self.done)}",
-            f"- Measured: {_distinct([days[0], days[-1]], ' to ')}, {len(self.done)} cells one after another, "
+            f"- Measured: {_distinct([days[0], days[-1]], ' to ')}, {len(self.done)} cells, "
             f"{minutes:.0f} minutes in all, load average {min(loads):.1f} to {max(loads):.1f}",
         ]
 

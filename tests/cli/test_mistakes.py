@@ -285,6 +285,12 @@ mistake(
 mistake("negative epochs", USAGE, r"training\.epochs=-1.*greater than 0", lambda b: b.fit("--epochs", "-1"))
 mistake("batch of none", USAGE, r"training\.batch_size=0.*greater than 0", lambda b: b.fit("--batch-size", "0"))
 mistake("rate that is no number", USAGE, r"training\.lr=nan", lambda b: b.fit("--lr", "nan"))
+mistake(
+    "yes for a number",
+    USAGE,
+    r"training\.lr=True.*should not be a yes or no",
+    lambda b: b.fit("--set", "training.lr=yes"),
+)
 mistake("texts of two tokens", USAGE, r"training\.max_length=2", lambda b: b.fit("--max-length", "2"))
 mistake(
     "texts longer than the base reads", USAGE, r"max_length 500 .*at most 128", lambda b: b.fit("--max-length", "500")

@@ -2,9 +2,16 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -12,9 +19,17 @@ S = TypeVar("S", bound="Spec")
 
 
 class Settings(BaseModel):
-    """Frozen settings in which an unknown key, infinity and NaN are errors."""
+    """Frozen settings in which an unknown key, infinity, NaN, and a yes or no for a number are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        # YAML reads yes, no, on and off as truth values, and Python counts those as 1 and 0.
+        if isinstance(value, bool) and not _takes_bool(cls.model_fields[str(info.field_name)].annotation):
+            raise PydanticCustomError("truth_value", "should not be a yes or no, as YAML reads yes, no, on and off")
+        return value
 
 
 class Spec(Settings):
@@ -24,6 +39,10 @@ class Spec(Settings):
 
     #: What the technique does, in one line for ``--help`` and reports.
     summary: ClassVar[str] = ""
+
+
+def _takes_bool(annotation: object) -> bool:
+    return annotation in (bool, Any) or any(_takes_bool(part) for part in get_args(annotation))
 
 
 def closest(word: str, known: list[str]) -> str:

@@ -71,6 +71,7 @@ class Progress:
     evaluations_without_gain: int = 0
     skipped_in_a_row: int = 0
     loss_scale: float = 0.0
+    steps_at_loss_scale: int = 0
     finished: bool = False
     diverged: bool = False
     dev: list[dict[str, float]] = field(default_factory=list)
@@ -237,7 +238,7 @@ class Trainer:
     def save(self) -> None:
         """Writes a checkpoint; keeps the newest two, and those that hold the best weights of either."""
         progress = self.progress
-        progress.loss_scale = self.scale.value
+        progress.loss_scale, progress.steps_at_loss_scale = self.scale.value, self.scale.good_steps
         heads = {f"{k}": v for k, v in self.unit.state_dict().items() if not k.startswith("encoder.")}
         tensors: dict[str, Mapping[str, torch.Tensor]] = {
             "weights": dict(self.parameters),
@@ -258,7 +259,7 @@ class Trainer:
         self._load_weights(found)
         self.optimizer.load_state_tensors(found.tensors["optimizer"])
         self.progress = Progress.from_json(found.state)
-        self.scale.value = self.progress.loss_scale
+        self.scale.value, self.scale.good_steps = self.progress.loss_scale, self.progress.steps_at_loss_scale
         return True
 
     def _load_weights(self, checkpoint: Checkpoint) -> None:
