@@ -83,8 +83,16 @@ def evaluate(
     )
 
 
-def check(data: str | Path, *, columns: Mapping[str, str] | None = None, fix: bool = False) -> dict[str, Any]:
+def check(
+    data: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    fix: bool = False,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
     """Profiles a file, sets bad rows aside in ``STEM.quarantine.jsonl`` beside it, with ``fix`` writes a cleaned copy.
+
+    ``out`` names another file for the bad rows.
 
     Returns:
         what ``acclimate check --json`` prints: rows, roles, lengths, problems.
@@ -95,7 +103,7 @@ def check(data: str | Path, *, columns: Mapping[str, str] | None = None, fix: bo
     """
     from acclimate.runs.check import check_data
 
-    return check_data(Path(data), columns=columns or {}, fix=fix, out=None, quiet=True)
+    return check_data(Path(data), columns=columns or {}, fix=fix, out=Path(out) if out else None, quiet=True)
 
 
 def fit(
@@ -163,10 +171,17 @@ def fit(
         DataError: data that cannot be used.
         ResourceError: no right to write, too little memory or disk.
     """
+    from acclimate.data.sources import stem_of
     from acclimate.runs.fit import Request
     from acclimate.runs.fit import fit as run_fit
     from acclimate.runs.show import Show
 
+    if keep not in (None, "anyway"):
+        raise UsageError(f"keep={keep!r} is unknown", "write --keep anyway, or leave it out")
+    for name, value in (("dev", dev), ("test", test), ("general", general)):
+        if value is not None and not isinstance(value, str | Path):
+            problem = f"{name} is a {type(value).__name__}, and it takes the path of a file or folder"
+            raise UsageError(problem, "write the rows to a file, one JSON object a line")
     values: dict[str, Any] = {
         "base": base,
         "data.dev": dev,
@@ -189,7 +204,7 @@ def fit(
         given["data.train"] = str(train)
     elif out is None:
         raise UsageError("data in memory names no run folder", "give out=FOLDER")
-    folder = Path(out) if out is not None else Path("runs") / (Path(train).resolve().name.split(".")[0] or "run")
+    folder = Path(out) if out is not None else Path("runs") / (stem_of(Path(train).resolve()) or "run")
     request = Request(
         source=train,
         recipe=read_recipe(Path(recipe) if recipe else None, settings, given),

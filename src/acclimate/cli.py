@@ -1,5 +1,6 @@
 """The command line: verbs only. Parses, calls `runs`, prints. Nothing heavy is imported before a verb needs it."""
 
+import io
 import json as json_module
 import os
 import shlex
@@ -76,8 +77,6 @@ def fit(
     """Tune a model on TRAIN and prove that it got better. The same command resumes."""
     from acclimate.api import fit as run_fit
 
-    if keep not in (None, "anyway"):
-        raise UsageError(f"--keep {keep!r} is unknown", "write --keep anyway, or leave it out")
     run = run_fit(
         train,
         base=base,
@@ -126,11 +125,14 @@ def evaluate(
     from acclimate.runs.evaluate import evaluate_model
     from acclimate.runs.show import Show
 
-    document = evaluate_model(model, test, baseline=baseline, train=train, columns=_columns(columns), seed=seed)
+    show = Show(quiet=quiet, json=json)
+    document = evaluate_model(
+        model, test, baseline=baseline, train=train, columns=_columns(columns), seed=seed, say=show.say
+    )
     if json:
         _print_json(document)
     else:
-        Show(quiet=quiet).evaluation(document)
+        show.evaluation(document)
 
 
 @app.command()
@@ -168,6 +170,8 @@ def verify(
     for comparison in report.comparisons:
         figures = f"least cosine {comparison.min_cosine:.7f}, greatest difference {comparison.max_difference:.1e}"
         show.say(f"{comparison.reader} ({comparison.role}): {figures}")
+    for name in report.skipped:
+        show.say(f"{name} is not installed, so it was not compared")
     for problem in report.problems:
         show.say(problem)
     show.say("verified" if report.passed else "not verified")
@@ -237,6 +241,9 @@ def doctor(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> No
 def main() -> NoReturn:
     """The console script: one line and an exit status for everything that a user can mend."""
     debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console or pipe may know fewer letters than the user's texts have
+            stream.reconfigure(errors="backslashreplace")
     try:
         # typer hands back the status of an Exit, and 130 or an Abort, by its version, for Ctrl-C
         status = app(args=sys.argv[1:] or ["--help"], prog_name="acclimate", standalone_mode=False)
@@ -278,7 +285,12 @@ def _columns(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if any(not (role.strip() and equals and column.strip()) for role, equals, column in pairs):
         raise UsageError(f"--columns {text!r} is not role=column", "write --columns query=question,positive=answer")
-    return {role.strip(): column.strip() for role, _, column in pairs}
+    roles = [role.strip() for role, _, _ in pairs]
+    twice = next((role for role in roles if roles.count(role) > 1), None)
+    if twice is not None:
+        several = "; several negatives are negative_1=A,negative_2=B" if twice == "negative" else ""
+        raise UsageError(f"--columns names {twice!r} twice", f"name each role once{several}")
+    return {role: column.strip() for role, (_, _, column) in zip(roles, pairs, strict=True)}
 
 
 def _command() -> str:
@@ -286,4 +298,5 @@ def _command() -> str:
 
 
 def _print_json(document: Any) -> None:
-    print(json_module.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+    readable = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json_module.dumps(document, ensure_ascii=not readable, allow_nan=False, indent=2))

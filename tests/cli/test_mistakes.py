@@ -318,7 +318,7 @@ mistake(
     r"objective infonce needs right documents.*cosent",
     lambda b: b.rows("t.jsonl", scored(60), "--set", "objective=infonce"),
 )
-mistake("--keep maybe", USAGE, r"--keep 'maybe'.*anyway", lambda b: b.fit("--keep", "maybe"))
+mistake("--keep maybe", USAGE, r"keep='maybe'.*anyway", lambda b: b.fit("--keep", "maybe"))
 mistake("--columns without =", USAGE, r"--columns 'query' is not role=column", lambda b: b.fit("--columns", "query"))
 mistake("--columns of an unknown role", USAGE, r"'quary'.*query", lambda b: b.fit("--columns", "quary=query"))
 mistake("--columns of an unknown column", USAGE, r"'question'.*; ", lambda b: b.fit("--columns", "query=question"))

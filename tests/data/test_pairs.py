@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acclimate.data.batches import assemble
 from acclimate.data.examples import Example, Kind
 from acclimate.data.pairs import PairTable, TextNumbers, pair_table
 
@@ -129,7 +130,8 @@ def test_labeled_texts_are_pairs_of_one_label() -> None:
     rows = labeled(("a", "x"), ("b", "y"), ("c", "x"), ("d", "y"), ("e", "x"), ("alone", "z"))
     table, numbers = table_of(rows, Kind.LABELED)
     texts = numbers.texts
-    pairs = {texts[q]: {texts[p] for p in right} for q, right in zip(table.query, table.positives, strict=True)}
+    rows_of = zip(table.query, table.positives, strict=True)
+    pairs = {texts[q]: {texts[p] for p in right} - {texts[q]} for q, right in rows_of}
     assert pairs == {"a": {"c", "e"}, "b": {"d"}, "c": {"a", "e"}, "d": {"b"}, "e": {"a", "c"}}
     assert "r5" not in table.ids
     for place, query in enumerate(table.query):
@@ -139,5 +141,14 @@ def test_labeled_texts_are_pairs_of_one_label() -> None:
 
 def test_a_text_given_twice_under_one_label_is_no_answer_to_itself() -> None:
     table, _ = table_of(labeled(("a", "x"), ("a", "x"), ("b", "x")), Kind.LABELED)
-    assert all(query not in right for query, right in zip(table.query, table.positives, strict=True))
-    assert [len(right) for right in table.positives] == [1, 1, 1]
+    assert [table.answers(place) for place in range(3)] == [1, 1, 1]
+    batch = assemble(table, np.arange(3), 0, 0, positives=5, negatives=0)
+    assert batch.columns["positive"].shape == (3, 1)
+    assert (batch.columns["positive"] != batch.columns["query"]).all()
+
+
+def test_labeled_rows_share_the_texts_of_their_label() -> None:
+    rows = [Example(f"r{n}", n, text=f"text {n}", label="ab"[n % 2]) for n in range(2_000)]
+    table, _ = table_of(rows, Kind.LABELED)
+    assert len({id(texts) for texts in table.positives}) == 2  # an array a row would grow with the square of the rows
+    assert {table.answers(place) for place in range(len(table))} == {999}

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -437,3 +438,74 @@ def test_pandas_missing_values_are_missing() -> None:
     data = read(frame)
     assert [example.group for example in data.examples] == ["1", None, "3"]
     assert [row.line for row in data.rejected] == [2]
+
+
+def test_numpy_values_in_python_rows_are_read_as_pythons() -> None:
+    rows = [
+        {"query": "a", "positive": np.array(["b", "c"], dtype=object), "negative": float("nan"), "group": np.int64(3)},
+        {"query": "d", "positive": "e", "negative": np.str_("f"), "group": np.int64(4)},
+    ]
+    data = read(rows)
+    assert not data.rejected
+    assert [example.positives for example in data.examples] == [("b", "c"), ("e",)]
+    assert [example.negatives for example in data.examples] == [(), ("f",)]
+    assert [example.group for example in data.examples] == ["3", "4"]
+
+
+@pytest.mark.parametrize("name", ["dev", "validation", "valid", "val"])
+def test_dev_is_read_from_a_folder_that_has_a_test_split_too(name: str, tmp_path: Path) -> None:
+    folder = beir(tmp_path / "b", split="test")
+    (folder / "qrels" / "train.tsv").write_text("q0\td1\t1\n")
+    (folder / "qrels" / f"{name}.tsv").write_text("q3\td4\t1\n")
+    dev, test = read_test(folder, split="dev"), read_test(folder)
+    assert isinstance(dev, RetrievalSet)
+    assert isinstance(test, RetrievalSet)
+    assert list(dev.queries) == ["q3"]
+    assert len(test.queries) == 4
+    files = tmp_path / "files"
+    files.mkdir()
+    for split in ("train", name, "test"):
+        jsonl(files / f"{split}.jsonl", [{"query": f"of {split}", "positive": "x"}])
+    found = read_test(files, split="dev")
+    assert isinstance(found, Dataset)
+    assert [example.query for example in found.examples] == [f"of {name}"]
+
+
+def test_what_check_leaves_is_no_split_of_the_folder(tmp_path: Path) -> None:
+    for name in ("train.jsonl", "train.quarantine.jsonl", "train.fixed.jsonl", "test.jsonl"):
+        jsonl(tmp_path / name, [{"query": name, "positive": "x"}])
+    assert [example.query for example in read(tmp_path).examples] == ["train.jsonl"]
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("true", "false")])
+def test_labels_of_right_and_wrong_pairs_are_scores_however_written(right: str, wrong: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"sentence1,sentence2,label\na,b,{right}\nc,d,{wrong}\ne,f,{right}\n")
+    data = read(tmp_path / "t.csv")
+    assert data.kind is Kind.SCORED
+    assert [example.score for example in data.examples] == [1.0, 0.0, 1.0]
+
+
+def test_labels_of_inference_beside_pairs_are_told() -> None:
+    labels = ("entailment", "neutral", "contradiction")
+    data = read([{"premise": f"p{n}", "query": f"q{n}", "positive": "x", "label": labels[n]} for n in range(3)])
+    assert data.kind is Kind.PAIRS
+    assert any("every pair counts as right" in note for note in data.notes)
+
+
+def test_a_title_without_the_text_that_it_belongs_to_is_unused() -> None:
+    data = read([{"query": "q", "positive": "p", "title": "t", "text": "x"}])
+    assert data.examples[0].positives == ("p",)
+    assert set(data.unused) == {"title", "text"}
+
+
+def test_one_column_has_one_role() -> None:
+    with pytest.raises(UsageError, match="'a' to two roles"):
+        read([{"a": "x", "b": "y"}], columns={"query": "a", "positive": "a"})
+
+
+def test_documents_that_no_row_names_are_ranked_too(tmp_path: Path) -> None:
+    folder = beir(tmp_path / "b", split="train")
+    (folder / "qrels" / "train.tsv").write_text("q0\td1\t1\nq1\td2\t1\n")
+    ranked = to_retrieval_set(read(folder))
+    assert len(ranked.queries) == 2
+    assert set(ranked.documents.values()) == {row["positive"] for row in ROWS}

@@ -1,6 +1,7 @@
 """The JSON Schema of recipes is made from the tables."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
 from acclimate.recipe import Recipe, write_recipe
+from acclimate.recipe.schema import schema
 from acclimate.regularizers import REGULARIZERS
 
-SCHEMA = Recipe.model_json_schema()
+SCHEMA = schema()
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
 def found(node: Any) -> list[dict[str, Any]]:
@@ -40,9 +43,14 @@ def test_every_kind_is_listed_with_its_settings(field: str, table: Any) -> None:
 def test_it_is_json_and_closed() -> None:
     json.dumps(SCHEMA)
     assert SCHEMA["additionalProperties"] is False
-    assert set(SCHEMA["properties"]) == set(Recipe.model_fields)
+    assert set(SCHEMA["properties"]) == {*Recipe.model_fields, "objective"}
     for section in ("DataSettings", "TrainingSettings", "EvaluationSettings"):
         assert SCHEMA["$defs"][section]["additionalProperties"] is False
+
+
+def test_the_file_for_editors_is_what_the_code_says() -> None:
+    remedy = "python -m acclimate.recipe.schema > recipes/schema.json"
+    assert json.loads((RECIPES / "schema.json").read_text(encoding="utf-8")) == SCHEMA, remedy
 
 
 def test_every_default_is_written_out() -> None:

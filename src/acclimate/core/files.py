@@ -10,10 +10,13 @@ from typing import Any
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes beside the target, syncs, renames. The target's folder is made when missing."""
+    """Writes beside the target, syncs, renames. The target's folder is made when missing.
+
+    Half surrogates, as in the name of a file that is not UTF-8, are spelled out.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     try:
         with staged.open("wb") as file:
             file.write(data)

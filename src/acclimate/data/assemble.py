@@ -12,6 +12,8 @@ from acclimate.data.examples import Example, Kind, Rejected
 from acclimate.data.roles import Roles
 from acclimate.data.rows import Row, Source, printable, shortened
 
+_TRUTH = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
+_JUDGED = {"entailment", "contradiction", "neutral", "2"}  # labels of inference: not every pair belongs together
 _KINDS = {dict: "an object", list: "a list", int: "a number", float: "a number", bool: "true or false", bytes: "bytes"}
 
 
@@ -59,7 +61,10 @@ def settle_pair_labels(sources: Sequence[Source], roles: Roles) -> Roles:
         return roles
     column = roles.columns["label"]
     counts = Counter(_label(row, column) for source in sources for row in source.rows() if isinstance(row, Row))
-    given = set(counts) - {None}
+    given = set(counts) - {""}
+    if given & _JUDGED and len(given) <= 4:
+        note = f"{column!r} is read as a slice of the report: every pair counts as right, whatever its label"
+        return replace(roles, notes=(*roles.notes, note))
     if given == {"0"}:
         note = "all labels are 0: taken as a slice of the report, not as 'these do not belong together'"
         return replace(roles, notes=(*roles.notes, note))
@@ -178,7 +183,7 @@ class _Values:
         if value is None or value == "":
             raise _BadValueError(f"{role} is empty", column)
         try:
-            number = float(value)
+            number = float(_TRUTH.get(value.casefold(), value) if isinstance(value, str) else value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
@@ -238,12 +243,14 @@ def _name(value: Any, role: str, column: str) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = printable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def _label(row: Row, column: str) -> str | None:
+def _label(row: Row, column: str) -> str:
+    """The label of a pair, 0 and 1 however they are written; empty where there is none."""
     try:
-        return _name(row.values.get(column), "label", column)
+        label = _name(row.values.get(column), "label", column) or ""
     except _BadValueError:
-        return None
+        return ""
+    return _TRUTH.get(label.casefold(), label)

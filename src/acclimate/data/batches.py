@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,8 +48,8 @@ def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list
 
 def _texts(table: PairTable, row: int) -> set[int]:
     """What a row surely brings into its batch. Which of several positives it brings is chosen later."""
-    query, positives = int(table.query[row]), table.positives[row]
-    return {query, int(positives[0])} if len(positives) == 1 else {query}
+    query = int(table.query[row])
+    return {query, *map(int, table.positives[row])} if table.answers(row) == 1 else {query}
 
 
 def _crowded_first(texts: Sequence[set[int]], order: Sequence[int]) -> list[int]:
@@ -74,7 +74,10 @@ def assemble(
     """
     chosen = {
         "query": [table.query[row : row + 1] for row in rows],
-        "positive": [_choose(table.positives[row], positives, seed, epoch, int(row), "positive") for row in rows],
+        "positive": [
+            _choose(table.positives[row], positives, seed, epoch, int(row), "positive", without=own)
+            for row, own in zip(rows, table.query[rows] if table.own_among_positives else repeat(None), strict=False)
+        ],
         "negative": [_choose(table.negatives[row], negatives, seed, epoch, int(row), "negative") for row in rows],
     }
     unique = np.unique(np.concatenate([features for column in chosen.values() for features in column]))
@@ -87,11 +90,17 @@ def assemble(
 
 
 def _choose(
-    features: "NDArray[np.int64]", limit: int, seed: int, epoch: int, row: int, role: str
+    features: "NDArray[np.int64]", limit: int, seed: int, epoch: int, row: int, role: str, without: int | None = None
 ) -> "NDArray[np.int64]":
-    if len(features) <= limit:
-        return features
-    return numpy_generator(seed, role, epoch, row).choice(features, limit, replace=False)
+    """At most ``limit`` of the features; ``without`` is one of the (then sorted) features that is not meant."""
+    count = len(features) - (without is not None)
+    if count <= limit:
+        picked = np.arange(count)
+    else:
+        picked = numpy_generator(seed, role, epoch, row).choice(count, limit, replace=False)
+    if without is not None:
+        picked = picked + (picked >= np.searchsorted(features, without))
+    return features[picked]
 
 
 def _padded(column: list["NDArray[np.int64]"], unique: "NDArray[np.int64]") -> "NDArray[np.int64]":

@@ -76,6 +76,7 @@ class Dataset:
         sha256: of the files' bytes, or of the rows' content for data from Python.
         format: how the source was read, with its encoding where that is not UTF-8.
         notes: what a user should know about the reading, a sentence each.
+        documents: id -> text of documents that a source lists apart and that are ranked beside those of the rows.
     """
 
     path: Path | None
@@ -88,6 +89,7 @@ class Dataset:
     sha256: str
     format: str
     notes: tuple[str, ...] = field(default=())
+    documents: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from acclimate.data.rows import Row, printable
 from acclimate.data.text_files import detect, lines
 
 _SPLITS_REMEDY = "name the one to read, for instance {}"
+_DEV = ("dev", "validation", "valid", "val")
 
 
 @dataclass(slots=True)
@@ -40,6 +41,11 @@ class Judged:
     def notes(self) -> tuple[str, ...]:
         """What a user should know."""
         return (f"{self.refused} judgments of grade 0 or less were left out",) if self.refused else ()
+
+
+def split_names(split: str) -> tuple[str, ...]:
+    """The names that a split goes by in files and folders."""
+    return _DEV if split == "dev" else (split,)
 
 
 def is_beir(folder: Path) -> bool:
@@ -108,8 +114,10 @@ def as_dataset(judged: Judged, sha256: str) -> Dataset:
         for line, query, document, _ in judged.judgments
     ]
     roles = {"queries": "query", "corpus": "positive", "qrels": "query and positive"}
-    form, notes = judged.format, judged.notes()
-    return Dataset(judged.source, judged.name, Kind.PAIRS, examples, roles, (), judged.rejected, sha256, form, notes)
+    return Dataset(
+        judged.source, judged.name, Kind.PAIRS, examples, roles, (), judged.rejected, sha256,
+        judged.format, judged.notes(), judged.documents,
+    )  # fmt: skip
 
 
 def as_retrieval_set(judged: Judged) -> RetrievalSet:
@@ -169,7 +177,8 @@ def _stem(path: Path) -> str:
 
 
 def _qrels(folder: Path, split: str) -> Path:
-    preferred = _either(folder / "qrels", f"{split}.tsv")
+    named = (_either(folder / "qrels", f"{name}.tsv") for name in split_names(split))
+    preferred = next((path for path in named if path is not None), None)
     found = sorted(path for path in (folder / "qrels").glob("*.tsv*") if path.name.endswith((".tsv", ".tsv.gz")))
     alone = _either(folder, "qrels.tsv")
     if preferred or (alone and not found):

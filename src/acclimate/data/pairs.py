@@ -19,13 +19,15 @@ class PairTable:
     Attributes:
         ids: [N] ids of the examples.
         query: [N] feature of each row's query.
-        positives: [N] features of its right documents.
+        positives: [N] features of its right documents, sorted where ``own_among_positives``.
         negatives: [N] features of its wrong documents.
         relevant: [N] keys of all documents that any row names as right for the same query.
         document_key: feature -> key of its document; documents with one id or one text share a key. Texts that differ
             in case and spaces alone are one text here, as they are for queries in ``relevant``.
         weight: [N].
         target: [N] score of a scored pair, NaN elsewhere.
+        own_among_positives: rows of one label share one array of its texts, and the row's own text is no answer to
+            itself. An array a row would take memory that grows with the square of the rows.
     """
 
     ids: list[str]
@@ -36,9 +38,14 @@ class PairTable:
     document_key: "NDArray[np.int64]"
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
+    own_among_positives: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def answers(self, row: int) -> int:
+        """How many texts are right for a row."""
+        return len(self.positives[row]) - self.own_among_positives
 
 
 class TextNumbers:
@@ -111,19 +118,20 @@ def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
 
 def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
     features = np.array([numbers.number(e.text, "document") for e in examples], dtype=np.int64)
-    labels = sorted({str(e.label) for e in examples})
-    label_of = np.array([labels.index(str(e.label)) for e in examples], dtype=np.int64)
-    members = {key: np.unique(features[label_of == key]) for key in range(len(labels))}
+    keys = {label: key for key, label in enumerate(sorted({str(e.label) for e in examples}))}
+    label_of = np.array([keys[str(e.label)] for e in examples], dtype=np.int64)
+    members = {key: np.unique(features[label_of == key]) for key in keys.values()}
     document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
     document_key[features] = label_of
     rows = [i for i in range(len(examples)) if len(members[int(label_of[i])]) > 1]
     return PairTable(
         ids=[examples[i].id for i in rows],
         query=features[rows],
-        positives=[np.setdiff1d(members[int(label_of[i])], features[i : i + 1]) for i in rows],
+        positives=[members[int(label_of[i])] for i in rows],
         negatives=[np.zeros(0, dtype=np.int64) for _ in rows],
         relevant=[frozenset({int(label_of[i])}) for i in rows],
         document_key=document_key,
         weight=np.array([examples[i].weight for i in rows], dtype=np.float32),
         target=np.full(len(rows), np.nan, dtype=np.float32),
+        own_among_positives=True,
     )

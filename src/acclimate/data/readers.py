@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import sha256_file
@@ -51,8 +51,15 @@ def read(source: Any, *, columns: Mapping[str, str] | None = None) -> Dataset:
     return _from_files(Path(source), "train", columns)
 
 
-def read_test(source: Any, *, columns: Mapping[str, str] | None = None) -> RetrievalSet | Dataset:
+def read_test(
+    source: Any, *, columns: Mapping[str, str] | None = None, split: Literal["dev", "test"] = "test"
+) -> RetrievalSet | Dataset:
     """Reads test data: a BEIR folder or LlamaIndex JSON as a retrieval set, anything else as :func:`read` does.
+
+    Args:
+        source: as in :func:`read`.
+        columns: role -> column name.
+        split: which part of a folder with several.
 
     Raises:
         DataError: nothing usable, or more than half of the rows are bad; the first bad place is named.
@@ -61,11 +68,11 @@ def read_test(source: Any, *, columns: Mapping[str, str] | None = None) -> Retri
     """
     if not isinstance(source, str | Path):
         return read(source, columns=columns)
-    judged = _judged(Path(source), "test")
+    judged = _judged(Path(source), split)
     if judged is not None:
         _refuse_columns(judged, columns)
         return as_retrieval_set(judged)
-    return _from_files(Path(source), "test", columns)
+    return _from_files(Path(source), split, columns)
 
 
 def to_retrieval_set(dataset: Dataset, queries: Sequence[Example] | None = None) -> RetrievalSet:
@@ -75,7 +82,7 @@ def to_retrieval_set(dataset: Dataset, queries: Sequence[Example] | None = None)
     ``doc_id`` (numbered when one id stands for several texts) or the id of its first row.
 
     Args:
-        dataset: PAIRS; the source of all documents.
+        dataset: PAIRS; the source of all documents: those of its rows, then those listed apart.
         queries: the examples whose queries are asked; all by default.
 
     Raises:
@@ -93,6 +100,8 @@ def to_retrieval_set(dataset: Dataset, queries: Sequence[Example] | None = None)
     for example in dataset.examples:
         for text in example.negatives:
             _add(text, f"{example.id}.n", documents, keys)
+    for name, text in dataset.documents.items():
+        _add(text, name, documents, keys)
     asked: dict[str, str] = {}
     query_keys: dict[str, str] = {}
     relevant: dict[str, dict[str, int]] = {}

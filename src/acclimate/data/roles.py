@@ -1,6 +1,7 @@
 """Which column plays which role: by name, never by order."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -122,6 +123,9 @@ def _checked(columns: Mapping[str, int], overrides: Mapping[str, str], file: str
             near = _near(column, tuple(columns))
             problem = f"--columns {role}={column}: there is no column {column!r}{near}"
             raise UsageError(problem, f"its columns are {_listed(columns)}", Place(file))
+    twice = next((column for column, count in Counter(overrides.values()).items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(f"--columns gives {twice!r} to two roles", "name each column once", Place(file))
     return dict(overrides)
 
 
@@ -145,6 +149,8 @@ def _refuse_ambiguous(role: str, names: list[str], columns: Mapping[str, int], f
 def _combine(single: dict[str, str], negatives: list[str], columns: Mapping[str, int], file: str) -> Roles:
     titled = _settle_title_and_text(single)
     pair = "query" in single and "positive" in single
+    if pair and titled == "text":
+        titled = ""  # the text is not used, and a title belongs to it
     if pair:
         kind = Kind.SCORED if "score" in single else Kind.PAIRS
         used = {"query", "positive", "score", "label"}

@@ -10,7 +10,7 @@ from typing import Any
 from acclimate.core.errors import DataError, Place
 from acclimate.data.delimited import delimited_source
 from acclimate.data.json_files import array_source, jsonl_source, load_document
-from acclimate.data.judged import is_llama_index
+from acclimate.data.judged import is_llama_index, split_names
 from acclimate.data.rows import Source
 from acclimate.data.tables import arrow_source, parquet_source
 from acclimate.data.text_files import Encoding, detect, head, is_gzip, open_text, readable
@@ -38,6 +38,13 @@ def suffix_of(path: Path) -> str:
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
+
+
+def stem_of(path: Path) -> str:
+    """The name without the suffixes of data files: ``pairs.v1`` for ``pairs.v1.jsonl.gz``."""
+    name = path.name.removesuffix(".gz") if len(path.suffixes) > 1 else path.name
+    suffix = suffix_of(path)
+    return (name[: -len(suffix)] if suffix in DATA_SUFFIXES else name) or path.name
 
 
 def files_of(path: Path, split: str) -> list[Path]:
@@ -74,12 +81,17 @@ def _by_split(folder: Path, split: str) -> list[Path]:
     """Files such as train.jsonl or data/train-00000-of-00002.parquet."""
     for place in (folder, folder / "data"):
         found: dict[str, list[Path]] = {}
-        for file in sorted(place.glob("*")):
-            if file.is_file() and suffix_of(file) in DATA_SUFFIXES and not file.name.startswith((".", "dataset_info")):
-                found.setdefault(file.name.split(".")[0].split("-")[0], []).append(file)
+        files = [file for file in sorted(place.glob("*")) if file.is_file() and suffix_of(file) in DATA_SUFFIXES]
+        files = [file for file in files if not file.name.startswith((".", "dataset_info"))]
+        for file in [file for file in files if not _left_by_check(file.name)] or files:
+            found.setdefault(file.name.split(".")[0].split("-")[0], []).append(file)
         if found:
             return _shards(found[_choose(list(found), split, folder)])
     raise DataError("the folder holds no data that is understood", _REMEDY, Place(folder))
+
+
+def _left_by_check(name: str) -> bool:
+    return ".quarantine." in name or ".fixed." in name
 
 
 def _shards(files: list[Path]) -> list[Path]:
@@ -90,8 +102,9 @@ def _shards(files: list[Path]) -> list[Path]:
 
 
 def _choose(names: list[str], split: str, folder: Path) -> str:
-    if split in names:
-        return split
+    known = [name for name in split_names(split) if name in names]
+    if known:
+        return known[0]
     if len(names) == 1:
         return names[0]
     problem = f"the folder holds {', '.join(sorted(names)) or 'nothing'}, and no {split}"

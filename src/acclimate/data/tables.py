@@ -133,7 +133,7 @@ def _listed(data: Sequence[Any], name: str) -> Source:
     def rows() -> Iterator[Row | Rejected]:
         for line, values in enumerate(data, 1):
             if isinstance(values, Mapping):
-                yield Row(line, {str(key): value for key, value in values.items()})
+                yield Row(line, {str(key): _plain(value) for key, value in values.items()})
             else:
                 reason = f"a {type(values).__name__} where a dict with named columns is needed"
                 yield Rejected(name, line, None, reason, shortened(repr(values)))
@@ -155,13 +155,12 @@ def _pandas(frame: Any, name: str) -> Source:
 
 
 def _plain(value: Any) -> Any:
-    """What pandas writes for a missing value becomes None, arrays become lists."""
+    """What pandas writes for a missing value becomes None; numbers and arrays of NumPy become Python's."""
+    if type(value).__module__ == "numpy":
+        value = value.tolist()
     if isinstance(value, float) and math.isnan(value):
         return None
-    kind = type(value).__name__
-    if kind in ("NAType", "NaTType"):
-        return None
-    return value.tolist() if kind == "ndarray" else value
+    return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _polars(frame: Any, name: str) -> Source:

@@ -44,7 +44,8 @@ def explained(error: ErrorDetails, tree: Mapping[Any, Any], place: Callable[[Key
         case _ if not keys:
             return UsageError("the recipe is not accepted", error["msg"].removeprefix("Value error, "), place(keys))
         case _:
-            problem = f"{_dotted(keys)}={error['input']!r} is not accepted"
+            shown = repr(error["input"])
+            problem = f"{_dotted(keys)}={shown if len(shown) <= 80 else shown[:80] + '...'} is not accepted"
             return UsageError(problem, f"it {_in_plain_words(error['msg'])}", place(keys))
 
 

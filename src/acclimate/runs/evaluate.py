@@ -1,35 +1,46 @@
 """``evaluate``: scores a model on test data, beside another one if asked."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from acclimate.core.errors import DataError, Place
+from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.data.examples import Dataset, Kind, RetrievalSet
 from acclimate.data.readers import read, read_test
+from acclimate.data.split import leaks, without
 from acclimate.evaluation import RetrievalTask, Task, compare
 from acclimate.evaluation import evaluate as score
 from acclimate.evaluation.efficiency import efficiency_metrics
 from acclimate.model.bases import resolve
 from acclimate.model.store import load_encoder
+from acclimate.runs.prepare import notes_of
 from acclimate.runs.tasks import task_of
 
 _TIMED = 200  # queries and documents that the cost figures are measured on
 
 
 def evaluate_model(
-    model: str, test: Path, *, baseline: str | None, train: Path | None, columns: Mapping[str, str], seed: int
+    model: str,
+    test: Path,
+    *,
+    baseline: str | None,
+    train: Path | None,
+    columns: Mapping[str, str],
+    seed: int,
+    say: Callable[[str], None] = lambda note: None,
 ) -> dict[str, Any]:
     """What ``evaluate --json`` prints: metrics, and with a baseline its metrics and the differences.
 
+    ``say`` takes what a user should know about the data, a line each.
+
     Raises:
-        UsageError: no such model.
+        UsageError: no such model, or ``train`` without labels to learn.
         DataError: test data that cannot be used.
     """
     folder = resolve(model)
     other = resolve(baseline) if baseline is not None else None
-    task = _task(test, train, columns)
+    task = _task(test, train, columns, say)
     encoder = load_encoder(folder)
     outcome = score(task, encoder.encode)
     document: dict[str, Any] = {"schema": 1, "metrics": dict(outcome.metrics)}
@@ -45,10 +56,23 @@ def evaluate_model(
     return document
 
 
-def _task(test: Path, train: Path | None, columns: Mapping[str, str]) -> Task:
+def _task(test: Path, train: Path | None, columns: Mapping[str, str], say: Callable[[str], None]) -> Task:
     data: Dataset | RetrievalSet = read_test(test, columns=columns)
+    for note in notes_of(data, test.name):
+        say(note)
     labeled = isinstance(data, Dataset) and data.kind is Kind.LABELED
-    if labeled and train is None:
+    if not isinstance(data, Dataset) or not labeled:
+        if train is not None:
+            raise UsageError("--train serves labeled test data alone, and this has no labels", "leave it out")
+        return task_of("test", data)
+    if train is None:
         raise DataError("labeled texts need labels to learn from", "add --train FILE with labeled texts", Place(test))
-    examples = read(train, columns=columns).examples if train is not None and labeled else []
-    return task_of("test", data, train=examples)
+    given = read(train, columns=columns)
+    for note in notes_of(given, train.name):
+        say(note)
+    kept = without(given.examples, leaks(given.examples, data.examples))
+    if len(kept) < len(given.examples):
+        say(f"{len(given.examples) - len(kept)} rows of {train.name} hold texts of {test.name} and were left out")
+    if not kept:
+        raise DataError("every text to learn from is in the test data", "give other labeled texts", Place(train))
+    return task_of("test", data, train=kept)

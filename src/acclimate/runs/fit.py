@@ -115,15 +115,17 @@ def _finished(request: Request, workspace: Workspace, show: Show) -> dict[str, A
     scores: dict[str, Any] = json.loads(workspace.scores.read_text())
     show.say(f"{workspace.path} is finished; --restart trains again")
     workspace.remove_working_files()
-    if request.keep_anyway and workspace.rejected.is_dir():
+    swapped = request.keep_anyway and workspace.rejected.is_dir()
+    if swapped:
         replace_folder(workspace.rejected, workspace.model)
+        scores["cost"]["model_bytes"] = model_bytes(workspace.model)
     gate = scores["gate"]
     passed = passes(gate["verdict"], strict=request.strict)
-    if passed != gate["passed"]:
+    if swapped or passed != gate["passed"]:
         gate["passed"] = passed
         write_json(workspace.scores, scores)
         write_report(workspace.path)
-    if not (workspace.path / "report.html").is_file():
+    elif not (workspace.path / "report.html").is_file():
         write_report(workspace.path)
     show.result(scores, workspace.path)
     return scores

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json, write_jsonl
 from acclimate.data.check import profile, write_quarantine
-from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
+from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
 from acclimate.data.readers import read, read_test
 from acclimate.data.split import leaks, split, without
 from acclimate.evaluation import ClassificationTask, RetrievalTask, SimilarityTask, Task
@@ -61,14 +61,14 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     given_dev = _given("dev", data.dev, dataset, data)
     given_test = _given("test", data.test, dataset, data)
     general = None if data.general == "builtin" else read_test(data.general)
-    notes = [*dataset.notes]
+    notes = [*dataset.notes, *_shared(given_dev, given_test, data)]
     pool, leaked = dataset.examples, 0
-    for name, given in (("test", given_test), ("dev", given_dev)):
+    for name, given in (("test", given_test), ("dev", given_dev), ("general", general)):
         if given is None:
             continue
-        notes += [f"{name}: {note}" for note in given.notes]
-        if isinstance(given, Dataset) and given.rejected:
-            notes.append(f"{len(given.rejected)} rows of {name} set aside, the first: {given.rejected[0]}")
+        notes += notes_of(given, name)
+        if name == "general":
+            continue  # what must not be forgotten may be trained on: that is one way to keep it
         found = leaks(pool, given if isinstance(given, RetrievalSet) else given.examples)
         before, pool = len(pool), without(pool, found)
         leaked += before - len(pool)
@@ -110,6 +110,14 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     )
 
 
+def notes_of(given: RetrievalSet | Dataset, name: str) -> list[str]:
+    """What a user should know about data that is scored, a sentence each."""
+    notes = [f"{name}: {note}" for note in given.notes]
+    if isinstance(given, Dataset) and given.rejected:
+        notes.append(f"{len(given.rejected)} rows of {name} set aside, the first: {given.rejected[0]}")
+    return notes
+
+
 def write_prepared(
     folder: Path, prepared: Prepared, token_lengths: Callable[[Sequence[str]], Sequence[int]], max_length: int
 ) -> None:
@@ -123,14 +131,18 @@ def write_prepared(
     write_json(folder / "profile.json", {**document, "splits": used, "leaks_removed": prepared.leaked})
 
 
-def _given(name: str, where: str, dataset: Dataset, data: DataSettings) -> RetrievalSet | Dataset | None:
+def _given(
+    name: Literal["dev", "test"], where: str, dataset: Dataset, data: DataSettings
+) -> RetrievalSet | Dataset | None:
     """Dev or test data of the user's, of a kind that a model tuned on the training data can be scored on."""
     if where == "split":
         return None
     try:
-        given = read_test(where, columns=data.columns)
+        given = read_test(where, columns=data.columns, split=name)
     except UsageError:
-        given = read_test(where)  # --columns speaks of TRAIN; a folder has fixed names, and a file may have its own
+        given = read_test(
+            where, split=name
+        )  # --columns speaks of TRAIN; a folder has fixed names, and a file may have its own
     kind = Kind.PAIRS if isinstance(given, RetrievalSet) else given.kind
     if kind is Kind.TEXT:
         raise DataError("texts alone cannot be scored", f"give pairs, scored pairs or labels as {name}", Place(where))
@@ -138,6 +150,24 @@ def _given(name: str, where: str, dataset: Dataset, data: DataSettings) -> Retri
         problem = f"{name} has labels, and the training data has none to learn them from"
         raise DataError(problem, "give pairs or scored pairs", Place(where))
     return given
+
+
+def _shared(dev: RetrievalSet | Dataset | None, test: RetrievalSet | Dataset | None, data: DataSettings) -> list[str]:
+    """What a user should know of queries that dev and test share: dev chooses the weights that test judges."""
+    if dev is None or test is None:
+        return []
+    if dev.sha256 == test.sha256:
+        problem = f"dev and test are the same data ({data.dev}), so test would judge what was chosen on it"
+        raise DataError(problem, "give other dev data, or none: a part of TRAIN serves", Place(data.test))
+    both = len(_asked(dev) & _asked(test))
+    return [f"{both} queries of dev are queries of test too: the test figures flatter"] if both else []
+
+
+def _asked(data: RetrievalSet | Dataset) -> set[str]:
+    """The queries or texts that are scored, as they are compared."""
+    if isinstance(data, RetrievalSet):
+        return {normalized(query) for query in data.queries.values()}
+    return {normalized(example.query or example.text) for example in data.examples}
 
 
 def _general(given: RetrievalSet | Dataset | None, where: str, half: Half) -> list[Task]:

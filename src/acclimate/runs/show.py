@@ -1,5 +1,6 @@
 """What people see while a program works: lines, one live progress line, and the table at the end."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,17 @@ _SHOWN = ("ndcg@10", "mrr@10", "recall@10", "median_rank", "spearman", "pearson"
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal to draw on
 
 
+class _Console(Console):
+    """A console whose reader may leave: a run goes on without it, and its exit status stays the gate's."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by Rich instead of raising BrokenPipeError."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 class Show:
     """Writes for people, on standard error while ``json`` owns standard output.
 
@@ -29,7 +41,7 @@ class Show:
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
-        self._console = Console(file=sys.stderr if json else sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = _Console(file=sys.stderr if json else sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._steps = 0
