@@ -9,10 +9,14 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import (
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
     ElectraConfig,
     ElectraModel,
+    GPT2Config,
+    GPT2Model,
     ModernBertConfig,
     ModernBertModel,
     MPNetConfig,
@@ -148,6 +152,17 @@ def _t5(size: int, o: dict[str, Any]) -> PreTrainedModel:
     return T5EncoderModel(T5Config(vocab_size=size, pad_token_id=0, eos_token_id=3, **shape))
 
 
+def _deberta(size: int, o: dict[str, Any]) -> PreTrainedModel:
+    relative = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm"}
+    positions = {"max_position_embeddings": POSITIONS, "position_buckets": 16, "type_vocab_size": 0}
+    return DebertaV2Model(DebertaV2Config(vocab_size=size, **{**relative, **positions, **_common(o)}))
+
+
+def _gpt2(size: int, o: dict[str, Any]) -> PreTrainedModel:
+    shape = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 4, "n_positions": POSITIONS, "bos_token_id": 2, **o}
+    return GPT2Model(GPT2Config(vocab_size=size, eos_token_id=3, **shape))
+
+
 KINDS: dict[str, Callable[[int, dict[str, Any]], PreTrainedModel]] = {
     "bert": _bert,
     "roberta": _roberta,
@@ -157,4 +172,6 @@ KINDS: dict[str, Callable[[int, dict[str, Any]], PreTrainedModel]] = {
     "modernbert": _modernbert,
     "qwen3": _qwen3,
     "t5": _t5,
+    "deberta-v2": _deberta,
+    "gpt2": _gpt2,
 }

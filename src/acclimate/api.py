@@ -178,7 +178,8 @@ def fit(
 
     if keep not in (None, "anyway"):
         raise UsageError(f"keep={keep!r} is unknown", "write --keep anyway, or leave it out")
-    for name, value in (("dev", dev), ("test", test), ("general", general)):
+    paths: dict[str, Any] = {"dev": dev, "test": test, "general": general}
+    for name, value in paths.items():
         if value is not None and not isinstance(value, str | Path):
             problem = f"{name} is a {type(value).__name__}, and it takes the path of a file or folder"
             raise UsageError(problem, "write the rows to a file, one JSON object a line")

@@ -291,6 +291,18 @@ mistake(
     r"training\.lr=True.*should not be a yes or no",
     lambda b: b.fit("--set", "training.lr=yes"),
 )
+mistake(
+    "weights on scored pairs",
+    DATA,
+    r"weights cannot act on scored pairs.*remove",
+    lambda b: b.rows("w.jsonl", [{**row, "weight": 2} for row in scored(40)]),
+)
+mistake(
+    "dev that is the test",
+    DATA,
+    r"dev and test are the same data",
+    lambda b: b.fit("--dev", b / "general.jsonl", "--test", b / "general.jsonl"),
+)
 mistake("texts of two tokens", USAGE, r"training\.max_length=2", lambda b: b.fit("--max-length", "2"))
 mistake(
     "texts longer than the base reads", USAGE, r"max_length 500 .*at most 128", lambda b: b.fit("--max-length", "500")

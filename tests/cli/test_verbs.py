@@ -13,7 +13,7 @@ import pytest
 import acclimate as package
 from acclimate.core.errors import DataError
 from acclimate.runs import doctor
-from small import CommandLine, Result, beir, jsonl, labeled, pairs, scored
+from small import CommandLine, Result, beir, jsonl, labeled, pairs, run, scored, start
 from tiny import make_tiny_model
 
 RETRIEVAL = ["ndcg@10", "mrr", "mrr@10", "recall@1", "recall@5", "recall@10", "recall@100", "map@100", "mean_rank"]
@@ -404,3 +404,50 @@ def test_a_defect_of_ours_is_one_line_and_1(acclimate: CommandLine, monkeypatch:
         assert result.status == status
         assert result.err.startswith(said)
         assert result.err.count("\n") == 1
+
+
+def test_a_run_that_diverges_ends_with_a_verdict_and_the_base(
+    fits: Fits, acclimate: CommandLine, tmp_path: Path
+) -> None:
+    data, tiny = fits.place / "pairs.jsonl", fits.tiny
+    wild = ["--lr", "1e6", "--set", "training.clip_norm=1e9", "--set", "regularizers=[]", "--epochs", 3]
+    where = ["--base", tiny, "--general", fits.place / "general.jsonl", "--out", tmp_path / "run"]
+    result = acclimate("fit", data, *where, *wild, "--batch-size", 16, "--precision", "fp32", "--json")
+    assert result.status == 3, result.err
+    scores = json.loads(result.out)
+    assert scores["gate"]["verdict"] == "diverged"
+    model = tmp_path / "run" / "model" / "model.safetensors"
+    assert model.read_bytes() == (tiny / "model.safetensors").read_bytes()
+    assert "Diverged" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_closed_reader_does_not_end_a_run(fits: Fits, tmp_path: Path) -> None:
+    process = start("check", fits.place / "pairs.jsonl")
+    assert process.stdout is not None
+    process.stdout.close()  # as head does when it has seen enough
+    assert process.wait(timeout=120) == 0
+
+
+def test_texts_that_the_console_cannot_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    data = jsonl(tmp_path / "t.jsonl", [{"问题": f"问 {n}", "答案": f"答 {n}"} for n in range(9)])
+    for options in ((), ("--json",)):
+        result = run("check", data, "--columns", "query=问题,positive=答案", *options)
+        assert result.status == 0, result.err
+    assert json.loads(result.out)["roles"] == {"问题": "query", "答案": "positive"}
+
+
+def test_evaluate_tells_what_it_set_aside_and_refuses_an_idle_option(
+    fits: Fits, acclimate: CommandLine, tmp_path: Path
+) -> None:
+    data = jsonl(tmp_path / "t.jsonl", [*pairs(30), {"query": "", "positive": "x"}])
+    result = acclimate("evaluate", fits.tiny, data, "--json")
+    assert "1 rows of t.jsonl set aside" in result.err
+    result = acclimate("evaluate", fits.tiny, data, "--train", data)
+    assert result.status == 2
+    assert "--train serves labeled test data alone" in result.err
+    rows = jsonl(tmp_path / "l.jsonl", labeled(60))
+    result = acclimate("evaluate", fits.tiny, rows, "--train", jsonl(tmp_path / "m.jsonl", labeled(160)), "--json")
+    assert result.status == 0, result.err
+    assert "rows of m.jsonl hold texts of l.jsonl and were left out" in result.err

@@ -99,7 +99,18 @@ def test_a_text_that_no_row_has_as_document_is_right_for_nobody() -> None:
     table, numbers = table_of([row(0, "a", "x"), row(1, "b", "a")])
     assert table.document_key[numbers.number("b", "query")] == -1
     assert is_right(table, numbers, 1, "a")
-    assert not is_right(table, numbers, 0, "a")
+    assert not is_right(table, numbers, 0, "b")
+
+
+@pytest.mark.parametrize("prompts", [PLAIN, {"query": "query: ", "document": "passage: "}])
+def test_a_querys_own_text_is_no_wrong_answer_to_it(prompts: dict[str, str]) -> None:
+    numbers = TextNumbers(prompts)
+    table = pair_table([row(0, "a", "b"), row(1, "b", "c", negatives=("A ",)), row(2, "d", "e")], Kind.PAIRS, numbers)
+    assert [[is_right(table, numbers, place, d) for d in ("b", "c", "A ", "e")] for place in range(3)] == [
+        [True, False, True, False],
+        [True, True, False, False],
+        [False, False, False, True],
+    ]
 
 
 names = st.sampled_from(["a", "b", "c", "d", "e"])

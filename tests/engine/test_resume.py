@@ -75,6 +75,8 @@ def test_stopped_after_any_step(step: int, case: str, tmp_path: Path, whole: Any
     first.stop_at.add(step)
     progress = first.trainer.train()
     assert progress.step == step
+    if progress.finished:  # nothing is left to resume: it is the result
+        assert_as_whole(first, whole[case])
     assert_as_whole(resumed(tmp_path, case, first.records), whole[case])
 
 
@@ -133,6 +135,22 @@ def test_with_all_checkpoints_damaged_the_run_begins_anew(tmp_path: Path, whole:
     rig = resumed(tmp_path, "dropout", first.records)
     assert len(rig.lines) == 2
     assert_as_whole(rig, whole["dropout"])
+
+
+def test_what_is_saved_after_a_fall_past_two_damaged_checkpoints_stays(tmp_path: Path, whole: Any) -> None:
+    first = rig_at(tmp_path, "dropout", [])
+    kept = first.trainer.checkpoints
+    first.stop_at.add(7)
+    first.trainer.train()
+    for step in kept.steps()[-2:]:
+        (tmp_path / "checkpoints" / f"{step:08d}" / "weights.safetensors").write_bytes(b"gone")
+    second = rig_at(tmp_path, "dropout", copy.deepcopy(first.records))
+    second.restore()
+    second.evaluations = len(second.trainer.progress.dev)
+    second.stop_at.add(second.trainer.progress.step + 1)
+    progress = second.trainer.train()
+    assert kept.steps()[-1] == progress.step
+    assert_as_whole(resumed(tmp_path, "dropout", second.records), whole["dropout"])
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path, whole: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import BertTokenizer
 
 from acclimate.core.errors import DataError, ResourceError, UsageError
 from acclimate.model.pooling import POOLING_MODES, Pooling
@@ -256,6 +257,17 @@ def test_lower_casing_that_the_folder_asks_for(copy, tmp_path):
     np.testing.assert_allclose(lowered[0], lowered[1], atol=1e-6)  # two rows of one batch: not always to the last bit
     save_encoder(encoder, tmp_path / "ours")
     assert_same(load_encoder(tmp_path / "ours").encode(TEXTS), by_sentence_transformers(copy))
+
+
+def test_lower_casing_survives_a_tokenizer_that_builds_its_own_normalizer(copy, tmp_path):
+    BertTokenizer(vocab=tiny_tokenizer().get_vocab(), do_lower_case=False).save_pretrained(copy)
+    rewrite(copy / "sentence_bert_config.json", do_lower_case=True)
+    encoder = load_encoder(copy)
+    save_encoder(encoder, tmp_path / "ours")
+    again = load_encoder(tmp_path / "ours")
+    assert encoder.tokenize(["FEVER Cat"], None) == encoder.tokenize(["fever cat"], None)
+    assert again.tokenize(["FEVER Cat"], None) == encoder.tokenize(["fever cat"], None)
+    assert_same(again.encode(TEXTS), by_sentence_transformers(copy))
 
 
 def test_saving_and_loading_changes_no_bit(minilm, tmp_path):

@@ -1,11 +1,14 @@
 import pytest
+from transformers import AlbertConfig, AlbertModel
 
 from acclimate.core.errors import UsageError
+from acclimate.methods import METHODS
 from acclimate.model.dense import Dense
-from acclimate.model.encoder import Tokens
+from acclimate.model.encoder import Encoder, Tokens
+from acclimate.model.pooling import Pooling
 from acclimate.model.store import load_encoder
 from acclimate.model.surgery import decays, freeze_all, matching, parts
-from tiny import KINDS, LAYERS, tiny_encoder
+from tiny import KINDS, LAYERS, tiny_encoder, tiny_tokenizer
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -26,6 +29,22 @@ def test_every_parameter_has_one_place(kind):
     encoder(Tokens.of(encoder.tokenize(["a cat", "the dog"], None))).sum().backward()
     assert all(parameter.grad is not None for parameter in found.top.values())
     assert all(p.grad is None for group in groups if group is not found.top for p in group.values())
+
+
+def test_albert_shares_one_layer_and_can_be_trained_whole():
+    backbone = AlbertModel(
+        AlbertConfig(
+            vocab_size=len(tiny_tokenizer()), embedding_size=16, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=4, intermediate_size=64, pad_token_id=0,
+        ),
+        add_pooling_layer=False,
+    )  # fmt: skip
+    encoder = Encoder(backbone, tiny_tokenizer(), Pooling(), max_length=32).eval()
+    assert set(parts(encoder).tunable) == {name for name, _ in encoder.named_parameters()}
+    for method in ("full", "embedding_table"):
+        assert METHODS.parse(method).apply(encoder)
+    with pytest.raises(UsageError, match="no list of 2 layers"):
+        METHODS.parse("last_layers").apply(encoder)
 
 
 def test_the_pooler_of_bert_is_unused_and_all_else_gets_a_gradient(minilm):

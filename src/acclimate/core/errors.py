@@ -55,6 +55,10 @@ class ResourceError(AcclimateError, RuntimeError):
     exit_status = 5
 
 
+class DivergedError(AcclimateError):
+    """Training has left weights whose vectors hold NaN or infinity; a run ends with the verdict ``diverged``."""
+
+
 class InterruptedRunError(AcclimateError):
     """The user stopped the run; its state is saved."""
 

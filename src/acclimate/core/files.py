@@ -66,6 +66,11 @@ def replace_folder(staged: Path, target: Path) -> None:
     retired = target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
         target.replace(retired)
-    staged.replace(target)
+    try:
+        staged.replace(target)
+    except OSError:
+        if retired.exists():
+            retired.replace(target)
+        raise
     sync_folder(target.parent)
     shutil.rmtree(retired, ignore_errors=True)

@@ -21,7 +21,7 @@ class PairTable:
         query: [N] feature of each row's query.
         positives: [N] features of its right documents, sorted where ``own_among_positives``.
         negatives: [N] features of its wrong documents.
-        relevant: [N] keys of all documents that any row names as right for the same query.
+        relevant: [N] keys of all documents that any row names as right for the same query, and of the query's text.
         document_key: feature -> key of its document; documents with one id or one text share a key. Texts that differ
             in case and spaces alone are one text here, as they are for queries in ``relevant``.
         weight: [N].
@@ -101,6 +101,10 @@ def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
     for example, wrong in zip(examples, negatives, strict=True):
         for text, feature in zip(example.negatives, wrong, strict=True):
             key_of.setdefault(feature, keys.setdefault(("text", normalized(text)), len(keys)))
+    # A query's own text is no wrong answer to it, whatever prompts or case make two texts of them.
+    texts = numbers.texts
+    for feature, key in key_of.items():
+        relevant.get(normalized(texts[feature]), set()).add(key)
     document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
     for feature, key in key_of.items():
         document_key[feature] = key

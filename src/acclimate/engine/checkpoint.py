@@ -61,7 +61,9 @@ class CheckpointStore:
     def _save(
         self, staged: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
     ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True)
+            sync_folder(self.folder.parent)
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
         for group, named in tensors.items():
@@ -75,6 +77,7 @@ class CheckpointStore:
         for name in files:
             _sync(staged / name)
         write_json(staged / _MANIFEST, {"step": step, "files": files})
+        sync_folder(staged)
         target = self._path(step)
         shutil.rmtree(target, ignore_errors=True)  # only there when it was found damaged
         staged.replace(target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from acclimate.core.errors import ResourceError
+from acclimate.core.errors import DivergedError, ResourceError
 from acclimate.core.nouns import Batch, ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
@@ -48,7 +48,8 @@ class Callbacks:
     """What the loop calls. None of them changes the maths.
 
     Attributes:
-        evaluate: scores the encoder on dev; higher ``keep_best`` is better.
+        evaluate: scores the encoder on dev; higher ``keep_best`` is better. Raises DivergedError when vectors are not
+            finite, which ends the run.
         log: takes a record, and the number of records before it, so that a resumed run cuts what it repeats.
         stop: asked after each step; a reason ends the run there, saved.
     """
@@ -143,7 +144,7 @@ class Trainer:
             reason = self.callbacks.stop()
             if evaluated or reason or progress.step % _CHECKPOINT_EVERY == 0:
                 self.save()
-            if reason:
+            if reason and not progress.finished:
                 return progress
         self._restore_best()
         return progress
@@ -210,7 +211,11 @@ class Trainer:
     def _evaluate(self, epoch: int) -> None:
         """Scores dev, remembers the best step, ends the run when patience is over."""
         progress = self.progress
-        scores = self.callbacks.evaluate()
+        try:
+            scores = self.callbacks.evaluate()
+        except DivergedError:
+            progress.diverged = progress.finished = True
+            return
         progress.dev.append({"step": progress.step} | scores)
         share = progress.step / self.settings.steps
         self.callbacks.log(
@@ -247,7 +252,8 @@ class Trainer:
         if heads:
             tensors["heads"] = heads
         self.checkpoints.save(progress.step, tensors, progress.to_json())
-        newest = self.checkpoints.steps()[-2:]
+        # A later folder is of a future that was given up: damaged, or in need of one that was.
+        newest = [step for step in self.checkpoints.steps() if step <= progress.step][-2:]
         bests = {int(self.checkpoints.state(step).get("best_step", -1)) for step in newest}
         self.checkpoints.keep_only({*newest, *bests} - {-1})
 

@@ -112,10 +112,12 @@ def _classification(data: Dataset, half: Half) -> ClassificationTask:
         by_label.setdefault(str(row.label), []).append(row)
     parts: dict[str, list[Example]] = {"train": [], "dev": [], "test": []}
     for rows in by_label.values():
-        for place, row in enumerate(rows):
-            # Of every five of a label, in the random order of the cut: fit on three, choose on one, score one.
+        places: dict[str, int] = {}
+        for row in rows:
+            # Of every five texts of a label, in the random order of the cut: fit on three, choose on one, score one.
+            place = places.setdefault(normalized(row.text), len(places))
             parts[("train", "dev", "train", "test", "train")[place % 5]].append(row)
-    if len(by_label) < 2 or min(map(len, by_label.values())) < 4:
+    if len(by_label) < 2 or min(len({normalized(row.text) for row in rows}) for rows in by_label.values()) < 4:
         problem = f"{data.name} has {len(by_label)} labels in its {half} half, the rarest on too few texts to score"
         raise DataError(problem, "give at least 2 labels with about 10 texts each", _place(data.path))
     return ClassificationTask(

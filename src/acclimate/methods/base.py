@@ -61,6 +61,8 @@ def top_blocks(encoder: "Encoder", layers: int) -> "dict[str, Parameter]":
         UsageError: when the encoder has fewer blocks.
     """
     found = parts(encoder)
+    if not found.blocks:
+        encoder.blocks()  # says why there are none
     if layers > len(found.blocks):
         problem = f"method.layers={layers}, but the base has {len(found.blocks)} blocks"
         raise UsageError(problem, f"take 1 to {len(found.blocks)} layers")

@@ -19,13 +19,20 @@ def padding_id(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
     return 0  # decoders often have none; the mask hides it
 
 
+def first_position(backbone: PreTrainedModel) -> int | None:
+    """The number of the first token's position where positions are counted past the padding's, else None."""
+    for name, module in backbone.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return module.padding_idx + 1
+    return None
+
+
 def position_limit(backbone: PreTrainedModel) -> int | None:
     """The longest text the position table has room for, or None when the model has no bound."""
     for name, module in backbone.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
             # RoBERTa, XLM-R and MPNet start counting at padding_idx + 1: 514 rows serve 512 tokens.
-            used = 0 if module.padding_idx is None else module.padding_idx + 1
-            return module.num_embeddings - used
+            return module.num_embeddings - (first_position(backbone) or 0)
     limit = getattr(backbone.config, "max_position_embeddings", None)
     return int(limit) if limit is not None and limit > 0 else None
 

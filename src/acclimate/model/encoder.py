@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from acclimate.core.errors import UsageError
-from acclimate.model.backbone import blocks, hidden_size, padding_id, position_limit
+from acclimate.model.backbone import blocks, first_position, hidden_size, padding_id, position_limit
 from acclimate.model.dense import Dense
 from acclimate.model.pooling import Pooling
 from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, pad
@@ -36,6 +36,7 @@ class Encoder(nn.Module):
         default_prompt_name: the prompt of texts without a role.
         max_length: tokens, special ones and prompt included, at which texts are cut.
         truncate_dim: leading dimensions to keep (Matryoshka models), None for all.
+        lower_case: whether the saved folder asks its readers to lower-case texts; the tokenizer does so by itself.
         notes: what a user should know about how the folder was read.
 
     Raises:
@@ -54,6 +55,7 @@ class Encoder(nn.Module):
         default_prompt_name: str | None = None,
         max_length: int,
         truncate_dim: int | None = None,
+        lower_case: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
@@ -65,8 +67,10 @@ class Encoder(nn.Module):
         self.prompts = prompts or {}
         self.default_prompt_name = default_prompt_name
         self.truncate_dim = truncate_dim
+        self.lower_case = lower_case
         self.notes = notes
         self._padding_id = padding_id(backbone, tokenizer)
+        self._first_position = first_position(backbone)
         self._max_length = 0
         self.max_length = max_length
 
@@ -171,6 +175,10 @@ class Encoder(nn.Module):
         mask = batch.mask.clone()
         mask[:, 0] = True  # a text without tokens attends to its padding: softmax over nothing is NaN
         inputs = {"input_ids": batch.ids} if shared is None else {"inputs_embeds": shared[batch.places]}
+        if shared is not None and self._first_position is not None:
+            # From embeddings alone the model cannot see padding tokens inside a text, which it gives no position.
+            seen = batch.ids != self._padding_id
+            inputs["position_ids"] = seen.cumsum(1) * seen + self._first_position - 1
         states: Tensor = self.backbone(**inputs, attention_mask=mask.long()).last_hidden_state
         return states
 

@@ -61,6 +61,7 @@ def load_encoder(folder: Path) -> Encoder:
         default_prompt_name=layout.default_prompt_name,
         max_length=max_length,
         truncate_dim=layout.truncate_dim,
+        lower_case=layout.lower_case,
         notes=layout.notes + notes,
     ).eval()
 
@@ -216,8 +217,9 @@ def _write(encoder: Encoder, folder: Path, card: str) -> None:
         encoder.backbone.save_pretrained(folder, max_shard_size="1TB")
     _write_tokenizer(encoder, folder)
     write_json(folder / "modules.json", modules_config(len(encoder.dense), encoder.normalize))
-    # Lower-casing, where the loaded folder asked for it, is by now part of tokenizer.json.
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoder.max_length, "do_lower_case": False})
+    # Said here too, though it is part of tokenizer.json by now: tokenizers of some classes build a normalizer anew.
+    settings = {"max_seq_length": encoder.max_length, "do_lower_case": encoder.lower_case}
+    write_json(folder / "sentence_bert_config.json", settings)
     write_json(folder / "config_sentence_transformers.json", _model_config(encoder))
     pooling = encoder.pooling
     write_json(folder / "1_Pooling" / "config.json", pooling_config(pooling.modes, pooling.include_prompt, width))

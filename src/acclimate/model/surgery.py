@@ -41,12 +41,15 @@ class Parts:
 
 def parts(encoder: Encoder) -> Parts:
     """Sorts the parameters by what they are for."""
-    block_of = {
-        id(parameter): index for index, (_, block) in enumerate(encoder.blocks()) for parameter in block.parameters()
-    }
+    try:
+        blocks = encoder.blocks()
+    except UsageError:  # ALBERT shares one layer; what names no block can still train it
+        blocks = []
+    block_of = {id(parameter): index for index, (_, block) in enumerate(blocks) for parameter in block.parameters()}
     table = encoder.token_embedding().weight
-    found = Parts({}, {}, tuple({} for _ in encoder.blocks()), {}, {})
+    found = Parts({}, {}, tuple({} for _ in blocks), {}, {})
     below = True
+    names = {name for name, _ in encoder.named_parameters()}
     for name, parameter in encoder.named_parameters():
         index = block_of.get(id(parameter))
         if parameter is table:
@@ -57,11 +60,18 @@ def parts(encoder: Encoder) -> Parts:
         elif name.startswith("backbone.pooler."):
             found.unused[name] = parameter
         # MPNet registers its relative position bias after the layers, though every layer uses it.
-        elif below or (name.startswith("backbone.") and "norm" not in name.lower()):
+        elif below or (name.startswith("backbone.") and not _is_final_norm(name, names)):
             found.embeddings[name] = parameter
         else:
             found.top[name] = parameter
     return found
+
+
+def _is_final_norm(name: str, names: set[str]) -> bool:
+    """Whether a parameter after the layers belongs to the norm of their output."""
+    module = name.rpartition(".")[0]
+    of_positions = f"{module.rpartition('.')[0]}.rel_embeddings.weight" in names  # DeBERTa normalizes these
+    return not of_positions and ("norm" in name.lower() or module.endswith(".ln_f"))
 
 
 def freeze_all(encoder: Encoder) -> None:

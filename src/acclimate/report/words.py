@@ -232,4 +232,6 @@ def _model_sentence(word: str, rejected: bool) -> str:
         return "model/ holds the base, unchanged; the tuned model is in rejected/."
     if word in {"gained", "unproven"}:
         return "model/ holds the tuned model."
-    return "model/ holds the tuned model, because it was to be kept anyway." if word in {"no_gain", "forgotten"} else ""
+    if word == "diverged":
+        return "model/ holds the base, unchanged."
+    return "model/ holds the tuned model, because it was to be kept anyway."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from acclimate.core.errors import DataError, InterruptedRunError, UsageError
+from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, UsageError
 from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
 from acclimate.data.examples import Kind
 from acclimate.engine.checkpoint import CheckpointStore
@@ -146,9 +146,14 @@ class _Run:
         self._write_start()
         before, general_before = self._score_base()
         trainer, sizes, progress = self._train()
-        alpha, trials = self._merge(trainer)
-        self.show.stage("after", "scoring the tuned model")
-        after, general_after = self._score()
+        if progress.diverged and progress.best_step < 0:  # nothing finite was left: the base stands for the result
+            blend(trainer.parameters, self._base_weights, self._base_weights, 0.0)
+            alpha, after, general_after = 0.0, before, general_before
+            trials: list[Trial] = []
+        else:
+            alpha, trials = self._merge(trainer)
+            self.show.stage("after", "scoring the tuned model")
+            after, general_after = self._score()
         scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
         self._save(scores, before, after)
         self.show.result(scores, self.workspace.path)
@@ -222,7 +227,10 @@ class _Run:
 
     def _encode_dev(self, texts: Sequence[str], role: str) -> np.ndarray:
         precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
-        return self.encoder.encode(texts, role, precision=precision)
+        vectors = self.encoder.encode(texts, role, precision=precision)
+        if not np.isfinite(vectors).all():
+            raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
+        return vectors
 
     def _train(self) -> tuple[Trainer, Sizes, Progress]:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
@@ -338,8 +346,11 @@ class _Run:
         workspace, request = self.workspace, self.request
         card = model_card(scores, self.prepared.dataset.sha256, request.command)
         tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
-        save_encoder(self.encoder, workspace.model if tuned_wins else workspace.rejected, card)
-        if not tuned_wins:
+        if tuned_wins:
+            save_encoder(self.encoder, workspace.model, card)
+        else:
+            if scores["merge"]["alpha"]:
+                save_encoder(self.encoder, workspace.rejected, card)
             save_encoder(self._load_base(), workspace.model)
         scores["cost"]["model_bytes"] = model_bytes(workspace.model)
         if isinstance(self.prepared.test, RetrievalTask):

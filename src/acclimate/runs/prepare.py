@@ -198,6 +198,9 @@ def _trainable(dataset: Dataset, train: list[Example], leaked: int) -> list[Exam
         if sum(count for count in rows.values() if count > 1) < MIN_ROWS:
             problem = "hardly a label has two rows, so nothing says which texts belong together"
             raise DataError(problem, "give several texts of each label", where)
+    if dataset.kind is Kind.SCORED and any(e.weight != 1 for e in train):
+        problem = "weights cannot act on scored pairs: their loss compares pairs with each other"
+        raise DataError(problem, "remove the weight column", where)
     if dataset.kind is Kind.SCORED and len({e.score for e in train}) < 2:
         raise DataError("all rows have one score, so none is nearer than another", "give different scores", where)
     return train

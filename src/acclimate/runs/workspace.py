@@ -120,6 +120,10 @@ class Workspace:
 
     def _sweep(self) -> None:
         """Removes what a killed process had staged here. The lock is held, so nobody works on it."""
+        for folder in (self.model, self.rejected):
+            for retired in self.path.glob(f".{folder.name}.*.old"):
+                if not folder.exists():  # killed between the two renames: the old folder is whole
+                    retired.replace(folder)
         for pattern in (".model.*", ".rejected.*", ".*.tmp", "data/.*.tmp"):
             for path in self.path.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
