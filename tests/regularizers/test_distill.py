@@ -36,6 +36,25 @@ def test_vectors_by_hand() -> None:
     assert vector_penalty(student, teacher).item() == pytest.approx((0.0 + 0.2) / 2)
 
 
+def test_a_base_that_holds_all_texts_close_is_kept_as_strictly() -> None:
+    """Cosines of one model lie between 0 and 1, of another between 0.8 and 1: the same movement counts the same."""
+    near, far = unit_vectors(6, 8, seed=2), unit_vectors(6, 8, seed=1)
+    wide = torch.nn.functional.normalize(near + 0.3 * far, dim=1)
+
+    def narrowed(vectors: Tensor) -> Tensor:  # one large common direction added: cosines become 0.8 + 0.2 cos
+        return torch.cat([vectors * 0.2**0.5, torch.full((len(vectors), 1), 0.8**0.5)], dim=1)
+
+    expected = vector_penalty(wide, near).item()
+    assert expected > 0.01
+    assert vector_penalty(narrowed(wide), narrowed(near)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_text_or_equal_texts_have_a_finite_penalty() -> None:
+    one = unit_vectors(1, 8, seed=1)
+    assert vector_penalty(unit_vectors(1, 8, seed=2), one).isfinite()
+    assert vector_penalty(unit_vectors(3, 8, seed=2), one.expand(3, -1)).isfinite()
+
+
 def test_relations_are_the_double_loop() -> None:
     student, teacher = unit_vectors(6, 8, seed=1), unit_vectors(6, 8, seed=2)
     for temperature in (0.05, 0.5):

@@ -2,8 +2,11 @@
 
 With vectors u of the encoder in training and v of the frozen base, both [G, D] and L2-normalized::
 
-    vectors:   mean_i (1 - u_i . v_i)
+    vectors:   mean_i (1 - u_i . v_i) / mean_{i != j} (1 - v_i . v_j)
     relations: mean_i KL( softmax_j(v_i . v_j / temperature) || softmax_j(u_i . u_j / temperature) ),  j != i
+
+The divisor says how far apart the base holds different texts: 0.9 for all-MiniLM-L6-v2, 0.2 for multilingual-e5-small,
+whose cosines all lie between 0.7 and 1. One weight then keeps both alike.
 """
 
 from collections.abc import Sequence
@@ -17,12 +20,14 @@ from torch.nn import functional as F
 from acclimate.core.nouns import ParamGroup, Step
 from acclimate.regularizers.base import Regularizer, RegularizerSpec
 
+_LEAST_APART = 0.01  # texts that are all alike say nothing about the scale
+
 
 class DistillSpec(RegularizerSpec):
     """Keeps what the base says of general texts: its vectors, or only their relations."""
 
     kind: Literal["distill"] = "distill"
-    weight: NonNegativeFloat = 5.0
+    weight: NonNegativeFloat = 4.5
     keep: Literal["vectors", "relations"] = "vectors"
     temperature: PositiveFloat = 0.05
     texts_a_step: PositiveInt = 32
@@ -35,8 +40,13 @@ class DistillSpec(RegularizerSpec):
 
 
 def vector_penalty(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean cosine distance of matching rows of [G, D] and [G, D], scalar."""
-    return (1 - (student * teacher).sum(1)).mean()
+    """Mean cosine distance of matching rows of [G, D] and [G, D], in mean distances of the teacher's rows, scalar."""
+    moved = (1 - (student * teacher).sum(1)).mean()
+    count = len(teacher)
+    if count < 2:
+        return moved
+    apart = 1 - (teacher.sum(0).square().sum() - teacher.square().sum()) / (count * (count - 1))
+    return moved / apart.clamp_min(_LEAST_APART)
 
 
 def relation_penalty(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
