@@ -15,7 +15,15 @@ from acclimate.recipe import Recipe, read_recipe, write_recipe
 from acclimate.recipe.resolve import Facts, Plan, epochs_for, resolve
 from tiny import tiny_encoder
 
-FACTS = Facts(rows=2_000, kind="pairs", main_metric="ndcg@10", base_max_length=512, device="cpu", precision="bf16")
+FACTS = Facts(
+    rows=2_000,
+    kind="pairs",
+    main_metric="ndcg@10",
+    base_max_length=512,
+    base_distance=0.9,
+    device="cpu",
+    precision="bf16",
+)
 
 
 def plan(*settings: str, **facts: Any) -> Plan:
@@ -30,7 +38,8 @@ def test_nothing_is_left_to_auto() -> None:
     ):
         found = resolve(Recipe(), facts)
         dumped = found.recipe.model_dump()
-        assert "auto" not in [v for part in (dumped, dumped["training"], dumped["method"]) for v in part.values()]
+        parts = (dumped, dumped["training"], dumped["method"], *dumped["objectives"])
+        assert "auto" not in [value for part in parts for value in part.values()]
         assert {**dumped["evaluation"], "merge": None}["keep_best"] == facts.main_metric
         assert found.recipe.training.device == "cpu"
 
@@ -73,10 +82,24 @@ def test_few_rows_make_small_batches_and_that_is_said() -> None:
     assert len(found.warnings) == 1
 
 
+@pytest.mark.parametrize(
+    ("distance", "temperature"), [(1.5, 0.05), (0.91, 0.05), (0.5, 0.028), (0.22, 0.012), (0.05, 0.01)]
+)
+@pytest.mark.parametrize("kind", ["pairs", "scored"])
+def test_a_base_with_near_cosines_gets_a_low_temperature(kind: str, distance: float, temperature: float) -> None:
+    (objective,) = plan(kind=kind, base_distance=distance).recipe.model_dump()["objectives"]
+    assert objective["temperature"] == temperature
+
+
+def test_a_given_temperature_is_kept() -> None:
+    found = plan("objective.kind=infonce", "objective.temperature=0.3", base_distance=0.2)
+    assert found.decided.objectives == (InfoNCESpec(temperature=0.3),)
+
+
 def test_the_objective_follows_the_data() -> None:
-    assert plan(kind="pairs").decided.objectives == (InfoNCESpec(),)
-    assert plan(kind="labeled").decided.objectives == (InfoNCESpec(),)
-    assert plan(kind="scored").decided.objectives == (CoSentSpec(),)
+    assert plan(kind="pairs").decided.objectives == (InfoNCESpec(temperature=0.05),)
+    assert plan(kind="labeled").decided.objectives == (InfoNCESpec(temperature=0.05),)
+    assert plan(kind="scored").decided.objectives == (CoSentSpec(temperature=0.05),)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.regularizers.distill import DistillSpec, relation_penalty, vector_penalty
+from acclimate.regularizers.distill import DistillSpec, mean_distance, relation_penalty, vector_penalty
 from training import unit_vectors
 
 
@@ -47,6 +47,12 @@ def test_a_base_that_holds_all_texts_close_is_kept_as_strictly() -> None:
     expected = vector_penalty(wide, near).item()
     assert expected > 0.01
     assert vector_penalty(narrowed(wide), narrowed(near)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_mean_distance_is_that_of_all_pairs() -> None:
+    rows = unit_vectors(7, 8, seed=3)
+    pairs = [1 - float(rows[i] @ rows[j]) for i in range(7) for j in range(7) if i != j]
+    assert mean_distance(rows).item() == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
 
 
 def test_one_text_or_equal_texts_have_a_finite_penalty() -> None:

@@ -8,24 +8,22 @@ With cosines c and scores y of the rows of a batch::
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.objectives.base import Objective, ObjectiveSpec, gather, precise
+from acclimate.objectives.base import Objective, SoftmaxSpec, gather, precise
 
 
-class CoSentSpec(ObjectiveSpec):
+class CoSentSpec(SoftmaxSpec):
     """Ranks the cosines of scored pairs like their scores."""
 
     kind: Literal["cosent"] = "cosent"
-    temperature: PositiveFloat = 0.05
 
     summary: ClassVar[str] = "orders cosines like the scores (scored pairs)"
 
     def build(self) -> Objective:
         """See `ObjectiveSpec.build`."""
-        return CoSent(self.temperature)
+        return CoSent(self.fixed_temperature())
 
 
 class CoSent(Objective):

@@ -11,25 +11,23 @@ right for the query (it is an answer, not a negative) and less the query's own t
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.objectives.base import Objective, ObjectiveSpec, logsumexp_masked, precise
+from acclimate.objectives.base import Objective, SoftmaxSpec, logsumexp_masked, precise
 
 
-class InfoNCESpec(ObjectiveSpec):
+class InfoNCESpec(SoftmaxSpec):
     """In-batch softmax over documents; ``symmetric`` adds the softmax over queries."""
 
     kind: Literal["infonce"] = "infonce"
-    temperature: PositiveFloat = 0.05
     symmetric: bool = True
 
     summary: ClassVar[str] = "softmax over the documents of the batch (pairs, with or without hard negatives)"
 
     def build(self) -> Objective:
         """See `ObjectiveSpec.build`."""
-        return InfoNCE(self.temperature, symmetric=self.symmetric)
+        return InfoNCE(self.fixed_temperature(), symmetric=self.symmetric)
 
 
 class InfoNCE(Objective):

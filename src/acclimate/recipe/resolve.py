@@ -34,6 +34,7 @@ class Facts:
         kind: ``pairs``, ``scored`` or ``labeled``.
         main_metric: what the dev task is judged by.
         base_max_length: tokens at which the base cuts.
+        base_distance: mean cosine distance of different general texts under the base.
         device: the device that ``auto`` means here.
         precision: the fastest format that the device has.
     """
@@ -42,6 +43,7 @@ class Facts:
     kind: Literal["pairs", "scored", "labeled"]
     main_metric: str
     base_max_length: int
+    base_distance: float
     device: str
     precision: Precision
 
@@ -92,10 +94,12 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     """
     training, evaluation = recipe.training, recipe.evaluation
     method = Full() if recipe.method == "auto" else recipe.method
-    objective = CoSentSpec() if facts.kind == "scored" else InfoNCESpec()
+    objectives = recipe.objectives
+    if objectives == "auto":
+        objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(),)
     decided = Decided(
         method=method,
-        objectives=(objective,) if recipe.objectives == "auto" else recipe.objectives,
+        objectives=tuple(given.decided(facts.base_distance) for given in objectives),
         regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
         lr=_LR.get(method.kind, _LR_OTHERWISE) if training.lr == "auto" else training.lr,
         batch_size=min(64 if training.batch_size == "auto" else training.batch_size, facts.rows),

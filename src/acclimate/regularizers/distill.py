@@ -42,11 +42,13 @@ class DistillSpec(RegularizerSpec):
 def vector_penalty(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean cosine distance of matching rows of [G, D] and [G, D], in mean distances of the teacher's rows, scalar."""
     moved = (1 - (student * teacher).sum(1)).mean()
-    count = len(teacher)
-    if count < 2:
-        return moved
-    apart = 1 - (teacher.sum(0).square().sum() - teacher.square().sum()) / (count * (count - 1))
-    return moved / apart.clamp_min(_LEAST_APART)
+    return moved / mean_distance(teacher).clamp_min(_LEAST_APART) if len(teacher) > 1 else moved
+
+
+def mean_distance(vectors: Tensor) -> Tensor:
+    """Mean cosine distance of two different rows of normalized [G, D], G > 1, scalar."""
+    count = len(vectors)
+    return 1 - (vectors.sum(0).square().sum() - vectors.square().sum()) / (count * (count - 1))
 
 
 def relation_penalty(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 
 from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, UsageError
 from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
@@ -29,11 +30,13 @@ from acclimate.evaluation import (
     passes,
 )
 from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
+from acclimate.evaluation.probe import guard_texts
 from acclimate.model.bases import resolve as resolve_base
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.recipe.read import write_recipe
 from acclimate.recipe.resolve import Facts, Plan, resolve
 from acclimate.recipe.tree import Recipe
+from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
 from acclimate.runs.card import model_card
 from acclimate.runs.machine import choose_device, environment
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
 
 SCHEMA = 1
+_DISTANCE_EVERY = 40  # about 110 general texts: how far apart they are is known to a few percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ class _Run:
             kind=_KINDS[self.prepared.dataset.kind],  # type: ignore[arg-type]
             main_metric=self.prepared.dev.main_metric,
             base_max_length=self.encoder.max_length,
+            base_distance=self._base_distance(),
             device=device,
             precision=fastest_precision(device),
         )
@@ -189,6 +194,10 @@ class _Run:
         trial.max_length = plan.decided.max_length
         plan.decided.method.apply(trial)
         return plan
+
+    def _base_distance(self) -> float:
+        some = self.encoder.encode(guard_texts()[::_DISTANCE_EVERY], "document")
+        return float(mean_distance(torch.from_numpy(some)))
 
     def _write_start(self) -> None:
         path, prepared = self.workspace.path, self.prepared
