@@ -153,10 +153,10 @@ def _reading(case: Case, results: Sequence[Result]) -> str:
     mean, least = sum(changes) / len(changes), min(changes)
     if case.gains:
         met = all(result["gate"]["verdict"] == "gained" for result in results)
-        return f"{case.name}: {change(mean)} points; asked for is the verdict `gained`: {'met' if met else 'NOT MET'}."
+        return f"{case.name}: {change(mean)} points; the aim is the verdict `gained`: {'met' if met else 'NOT MET'}."
     met = mean > 0 and least >= -0.01
     asked = "a mean above zero and no seed below -1 point"
-    return f"{case.name}: {change(mean)} points in the mean, {change(least)} at least; asked for is {asked}: " + (
+    return f"{case.name}: {change(mean)} points in the mean, {change(least)} at least; the aim is {asked}: " + (
         "met." if met else "NOT MET."
     )
 
