@@ -21,6 +21,8 @@ from transformers import (
     ModernBertModel,
     MPNetConfig,
     MPNetModel,
+    NomicBertConfig,
+    NomicBertModel,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
@@ -147,6 +149,11 @@ def _qwen3(size: int, o: dict[str, Any]) -> PreTrainedModel:
     return Qwen3Model(Qwen3Config(vocab_size=size, **{**heads, **_common(o)}))
 
 
+def _nomic(size: int, o: dict[str, Any]) -> PreTrainedModel:
+    config = NomicBertConfig(vocab_size=size, max_position_embeddings=POSITIONS, head_dim=8, **_common(o))
+    return NomicBertModel(config, add_pooling_layer=False)
+
+
 def _t5(size: int, o: dict[str, Any]) -> PreTrainedModel:
     shape = {"d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": LAYERS, "num_heads": 4, **o}
     return T5EncoderModel(T5Config(vocab_size=size, pad_token_id=0, eos_token_id=3, **shape))
@@ -170,6 +177,7 @@ KINDS: dict[str, Callable[[int, dict[str, Any]], PreTrainedModel]] = {
     "mpnet": _mpnet,
     "electra": _electra,
     "modernbert": _modernbert,
+    "nomic-bert": _nomic,
     "qwen3": _qwen3,
     "t5": _t5,
     "deberta-v2": _deberta,

@@ -35,7 +35,7 @@ def plain_forward(encoder: Encoder, tokens: Tokens) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_buckets_give_the_vectors_and_gradients_of_one_padded_batch(kind):
+def test_packing_or_buckets_give_the_vectors_and_gradients_of_one_padded_batch(kind):
     encoder = tiny_encoder(kind)
     tokens = tokens_of(encoder, TEXTS)
     target = torch.randn(len(TEXTS), WIDTH, generator=torch.Generator().manual_seed(1))
@@ -52,6 +52,25 @@ def test_buckets_give_the_vectors_and_gradients_of_one_padded_batch(kind):
     assert our_gradients.keys() == plain_gradients.keys()
     for name, gradient in our_gradients.items():
         torch.testing.assert_close(gradient, plain_gradients[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_attends_through_the_interface_is_packed_and_nothing_else(kind):
+    assert tiny_encoder(kind).packs == (kind not in ("mpnet", "deberta-v2", "t5"))
+
+
+def test_a_backbone_that_mixes_packed_texts_is_padded():
+    """A convolution over neighboring tokens reaches into the text before: no interface tells of it."""
+    encoder, mixing = tiny_encoder(), tiny_encoder()
+    plain = type(mixing.backbone.embeddings).forward
+
+    def neighbors(*args: object, **inputs: object) -> torch.Tensor:
+        states = plain(mixing.backbone.embeddings, *args, **inputs)
+        return states + states.roll(1, dims=1) * (torch.arange(states.shape[1])[:, None] > 0)
+
+    mixing.backbone.embeddings.forward = neighbors
+    assert encoder.packs
+    assert not mixing.packs
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -162,6 +181,7 @@ def test_roberta_has_fewer_positions_than_rows():
 @pytest.mark.parametrize("kind", KINDS)
 def test_blocks_come_bottom_up_and_hold_what_the_layers_hold(kind):
     encoder = tiny_encoder(kind)
+    encoder.encode(["a cat"])  # the first pass also tries whether the backbone can be packed
     names, modules = zip(*encoder.blocks(), strict=True)
     assert names == tuple(f"block.{index}" for index in range(LAYERS))
     # Changing the top block changes the vectors; the lower block's output does not depend on it.

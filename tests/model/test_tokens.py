@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acclimate.model.tokens import CPU_COST, BucketCost, Tokens, length_buckets, pad
+from acclimate.model.tokens import CPU_COST, BucketCost, Tokens, length_buckets, packed_passes, pad
 
 SOME_LENGTHS = st.lists(st.integers(0, 300), max_size=60).map(lambda lengths: torch.tensor(lengths, dtype=torch.long))
 
@@ -19,6 +19,18 @@ def test_buckets_hold_every_text_once_within_the_budget_and_grow(lengths, per_bu
     assert sorted(row for rows in buckets for row in rows.tolist()) == list(range(len(lengths)))
     assert all(padded_size(lengths, [rows]) <= budget for rows in buckets)
     assert all(lengths[left].max() <= lengths[right].min() for left, right in pairwise(buckets))
+
+
+@given(SOME_LENGTHS.filter(len), st.integers(1, 2000))
+def test_packed_passes_hold_every_text_once_shortest_first_and_end_near_the_budget(lengths, budget):
+    passes = packed_passes(lengths, budget)
+    assert sorted(row for rows in passes for row in rows.tolist()) == list(range(len(lengths)))
+    ordered = lengths[torch.cat(passes)]
+    assert ordered.tolist() == sorted(lengths.tolist())
+    assert all(len(rows) for rows in passes)
+    tokens = [int(lengths[rows].clamp(min=1).sum()) for rows in passes]
+    assert len(passes) <= -(-sum(tokens) // budget)
+    assert all(size < budget + int(lengths.max().clamp(min=1)) for size in tokens)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 60))

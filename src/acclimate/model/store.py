@@ -23,7 +23,6 @@ from transformers import (
 
 from acclimate.core.errors import DataError, Place, ResourceError, UsageError
 from acclimate.core.files import replace_folder, sync_folder, write_json
-from acclimate.model.attention import use_fast_attention
 from acclimate.model.backbone import hidden_size, position_limit
 from acclimate.model.dense import ACTIVATIONS, Dense
 from acclimate.model.encoder import Encoder
@@ -154,7 +153,6 @@ def _backbone(folder: Path, config: Any) -> PreTrainedModel:
     if report["missing_keys"]:
         # transformers has drawn a random pooler. No vector depends on it, and it must not be saved.
         backbone.pooler = None
-    use_fast_attention(backbone)
     return backbone
 
 

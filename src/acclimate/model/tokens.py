@@ -86,6 +86,28 @@ CPU_COST = BucketCost(per_bucket=64, budget=4096)
 ACCELERATOR_COST = BucketCost(per_bucket=2048, budget=65536)
 
 
+PACKED_TOKENS = 8192  # in one pass of packed texts
+
+
+def packed_passes(lengths: Tensor, budget: int = PACKED_TOKENS) -> list[Tensor]:
+    """Cuts the texts, shortest first, into passes of about equally many tokens, as few as the budget allows.
+
+    Args:
+        lengths: tokens of each text. Long [U], on the CPU.
+        budget: tokens of a pass; a text that is longer makes a pass of its own.
+
+    Returns:
+        The rows of each pass, Long [B_i]; together every row once.
+    """
+    order = torch.argsort(lengths, stable=True)
+    tokens = lengths[order].clamp(min=1)
+    before = tokens.cumsum(0) - tokens
+    count = -(-int(tokens.sum()) // budget)
+    number = before * count // int(tokens.sum())  # which pass each text starts in
+    sizes = torch.unique_consecutive(number, return_counts=True)[1]
+    return list(order.split(sizes.tolist()))
+
+
 def length_buckets(lengths: Tensor, cost: BucketCost) -> list[Tensor]:
     """Groups texts of similar length so that padding plus the fixed cost of a pass is least.
 
