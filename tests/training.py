@@ -150,6 +150,7 @@ def make_rig(
         "evaluate_every": 3,
         "patience": 100,
         "keep_best": "score",
+        "micro_batch": 10**6,
     }
     rig.trainer = Trainer(
         TrainingUnit(encoder, losses, penalties),

@@ -76,6 +76,12 @@ def test_one_line_for_decay_outside_of_the_range(decay: str) -> None:
     assert line == f"weight decay {decay} is outside of 0.001 to 0.01"
 
 
+def test_a_pass_holds_the_whole_batch_unless_asked_for_less() -> None:
+    assert plan().recipe.training.micro_batch == 64
+    assert plan("training.batch_size=256", "training.micro_batch=32").decided.micro_batch == 32
+    assert plan("training.micro_batch=999").recipe.training.micro_batch == 64
+
+
 def test_few_rows_make_small_batches_and_that_is_said() -> None:
     found = plan(rows=40)
     assert found.decided.batch_size == 40

@@ -5,19 +5,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from acclimate.core.errors import DivergedError, ResourceError
 from acclimate.core.nouns import Batch, ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
 from acclimate.engine.inputs import Feed
+from acclimate.engine.memory import out_of_memory, tokens_that_fit
 from acclimate.engine.norms import block_of_parameters, gradient_norms, scale_gradients
 from acclimate.engine.optim import AdamW, warmup_then_linear
+from acclimate.engine.passes import backward
 from acclimate.engine.precision import LossScale, Precision, autocast
-from acclimate.engine.unit import TrainingUnit
+from acclimate.engine.unit import Inputs, TrainingUnit
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -28,7 +32,7 @@ _SKIPS_IN_A_ROW = 3  # non-finite steps before training is given up
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """How to train. ``evaluate_every`` counts steps; ``patience`` counts evaluations."""
+    """How to train. ``evaluate_every`` counts steps; ``patience`` counts evaluations; ``micro_batch`` counts rows."""
 
     lr: float
     weight_decay: float
@@ -41,6 +45,7 @@ class LoopSettings:
     evaluate_every: int
     patience: int
     keep_best: str
+    micro_batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Progress:
     skipped_in_a_row: int = 0
     loss_scale: float = 0.0
     steps_at_loss_scale: int = 0
+    tokens_a_pass: int = 0
     finished: bool = False
     diverged: bool = False
     dev: list[dict[str, float]] = field(default_factory=list)
@@ -174,13 +180,11 @@ class Trainer:
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
         inputs = self.feed.inputs(batch, step, step / settings.steps, settings.device)
-        with self._training_mode(step), autocast(settings.device, settings.precision):
-            terms = self.unit(inputs)
-        total = torch.stack(list(terms.values())).sum()
-        (total * self.scale.value).backward()  # type: ignore[no-untyped-call]
+        terms = self._backward(step, inputs)
         scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
         norm, by_block = gradient_norms(self.parameters, self._block_of)
-        values = dict(zip(["total", *terms], torch.stack([total, *terms.values()]).tolist(), strict=True))
+        losses = torch.stack(list(terms.values()))
+        values = dict(zip(["total", *terms], torch.stack([losses.sum(), *losses]).tolist(), strict=True))
         finite = math.isfinite(norm) and math.isfinite(values["total"])
         self.scale.update(finite=finite)
         record["loss"] = {name: _json_number(value) for name, value in values.items()}
@@ -193,13 +197,37 @@ class Trainer:
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
         return float(values["total"])
 
+    def _backward(self, step: int, inputs: Inputs) -> dict[str, Tensor]:
+        """Leaves scaled gradients. Memory that runs out makes the passes smaller, which leaves the loss as it is."""
+        settings, progress = self.settings, self.progress
+        within = partial(self._surroundings, step)
+        if not progress.tokens_a_pass:
+            progress.tokens_a_pass = tokens_that_fit(self.unit, inputs.tokens, within, settings.device)
+        tokens, rows = len(inputs.tokens.ids), len(inputs.weight)
+        while True:
+            passes = max(-(-tokens // progress.tokens_a_pass), -(-rows // settings.micro_batch))
+            try:
+                return backward(self.unit, inputs, passes, within, self.scale.value)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if passes >= len(inputs.tokens.lengths):
+                    raise ResourceError("no memory for one text at a time", "lower training.max_length") from None
+            progress.tokens_a_pass = max(1, tokens // (2 * passes))
+            self.optimizer.zero_grad(set_to_none=True)
+
     @contextmanager
-    def _training_mode(self, step: int) -> Iterator[None]:
-        """Dropout on where the run wants it, drawn from (seed, step) alone. Norms behave alike in both modes."""
-        self.unit.train(self.settings.dropout)
+    def _surroundings(self, step: int, part: str | int) -> Iterator[None]:
+        """Dropout on where the run wants it, drawn from (seed, step, part) alone. Norms behave alike in both modes.
+
+        Autocast begins anew for each part: what it casts without a graph, it would hand out without one later.
+        """
+        settings = self.settings
+        self.unit.train(settings.dropout)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(derive_seed(self.feed.seed, "dropout", step))
-            yield
+            torch.manual_seed(derive_seed(self.feed.seed, "dropout", step, part))
+            with autocast(settings.device, settings.precision):
+                yield
         self.unit.eval()
 
     def _open_groups(self, progress: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import torch
 from torch import Tensor, nn
@@ -51,9 +51,21 @@ class TrainingUnit(nn.Module):
         self.objective_weights = {name: weight for name, (_, weight) in objectives.items()}
         self.regularizers = nn.ModuleDict(dict(regularizers))
 
-    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Named loss terms, scalars; their sum is the loss of the step."""
-        embeddings = self.encoder(inputs.tokens)
+    @overload
+    def forward(self, inputs: "Tokens") -> Tensor: ...
+    @overload
+    def forward(self, inputs: Inputs, embeddings: Tensor | None = None) -> dict[str, Tensor]: ...
+    def forward(self, inputs: "Inputs | Tokens", embeddings: Tensor | None = None) -> dict[str, Tensor] | Tensor:
+        """Named loss terms, scalars; their sum is the loss of the step. Of tokens alone: their embeddings [U, D].
+
+        Everything a step computes goes through here, also with gradient caching, so that whatever wraps the unit (for
+        distribution) sees it.
+        """
+        if not isinstance(inputs, Inputs):
+            vectors: Tensor = self.encoder(inputs)
+            return vectors
+        if embeddings is None:
+            embeddings = self.encoder(inputs.tokens)
         step = Step(
             unique=embeddings[: inputs.relevant.shape[1]],
             index=inputs.index,

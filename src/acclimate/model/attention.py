@@ -1,4 +1,4 @@
-"""Attention for every backbone that has transformers' attention interface: packed texts, and bf16 that is fast on CPU."""
+"""Attention through transformers' attention interface: texts packed without padding, and bf16 that is fast on CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,7 +102,9 @@ def _by_length(
     if position_bias is not None:
         raise NotImplementedError("a bias between positions of different texts")  # such a backbone is padded
     # One split for all groups: slices would each fill a whole tensor with zeros in their backward.
-    parts = [tensor.transpose(1, 2)[0].split(packing.sizes) for tensor in (query, key, value)]  # [n x l, heads, h]
+    parts = [
+        tensor.transpose(1, 2)[0].split_with_sizes(packing.sizes) for tensor in (query, key, value)
+    ]  # [n x l, heads, h]
     outs = []
     for count, length, *group in zip(packing.counts, packing.lengths, *parts, strict=True):
         q, k, v = (part.view(count, length, *part.shape[1:]).transpose(1, 2) for part in group)  # [n, heads, l, h]
@@ -126,7 +128,7 @@ def _window(
 
 
 def _mask(**options: Any) -> Tensor | None:
-    return None if _packing.get() is not None else sdpa_mask(**options)  # type: ignore[no-any-return]
+    return None if _packing.get() is not None else sdpa_mask(**options)
 
 
 AttentionInterface.register(_NAME, _attention)

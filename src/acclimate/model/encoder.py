@@ -214,10 +214,14 @@ class Encoder(nn.Module):
     def _pooled_packed(self, batch: Padded, shared: Tensor | None) -> Tensor:
         """One vector a text [B, H'], read without padding; the texts stand in the order of their lengths."""
         states, packing = self._packed_states(batch, shared)
-        prompts, empty = batch.prompt_lengths.split(packing.counts), ~batch.mask[:, 0]
+        prompts, empty = batch.prompt_lengths.split_with_sizes(list(packing.counts)), ~batch.mask[:, 0]
         pooled = []
         for part, prompt, none, length in zip(
-            states.split(packing.sizes), prompts, empty.split(packing.counts), packing.lengths, strict=True
+            states.split_with_sizes(packing.sizes),
+            prompts,
+            empty.split_with_sizes(list(packing.counts)),
+            packing.lengths,
+            strict=True,
         ):
             mask = ~none[:, None].expand(-1, length)
             pooled.append(self.pooling(part.view(len(prompt), length, -1), mask, prompt))  # [n, l, H] -> [n, H']
@@ -290,7 +294,7 @@ class Encoder(nn.Module):
 
 
 def _read(batch: Padded) -> Tensor:
-    """The tokens that the backbone reads [B, L]: a text without tokens is one of padding (softmax over nothing: NaN)."""
+    """The tokens that the backbone reads [B, L]. A text without tokens is one of padding: softmax over none is NaN."""
     mask = batch.mask.clone()
     mask[:, 0] = True
     return mask

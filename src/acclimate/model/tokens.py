@@ -21,6 +21,14 @@ class Tokens:
     lengths: Tensor
     prompt_lengths: Tensor
 
+    def parts(self, sizes: Sequence[int]) -> "list[Tokens]":
+        """The texts in runs of the given sizes, which add up to U."""
+        lengths = self.lengths.split_with_sizes(list(sizes))
+        ids = self.ids.split_with_sizes([int(part.sum()) for part in lengths])
+        return [
+            Tokens(*part) for part in zip(ids, lengths, self.prompt_lengths.split_with_sizes(list(sizes)), strict=True)
+        ]
+
     @classmethod
     def of(cls, texts: Sequence[Sequence[int]], prompt_length: int = 0) -> "Tokens":
         """Joins lists of token ids that share one prompt."""
@@ -105,7 +113,7 @@ def packed_passes(lengths: Tensor, budget: int = PACKED_TOKENS) -> list[Tensor]:
     count = -(-int(tokens.sum()) // budget)
     number = before * count // int(tokens.sum())  # which pass each text starts in
     sizes = torch.unique_consecutive(number, return_counts=True)[1]
-    return list(order.split(sizes.tolist()))
+    return list(order.split_with_sizes(sizes.tolist()))
 
 
 def length_buckets(lengths: Tensor, cost: BucketCost) -> list[Tensor]:

@@ -57,6 +57,7 @@ class Decided:
     regularizers: tuple[RegularizerSpec, ...]
     lr: float
     batch_size: int
+    micro_batch: int
     epochs: float
     max_length: int
     precision: Precision
@@ -97,12 +98,14 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     objectives = recipe.objectives
     if objectives == "auto":
         objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(),)
+    batch_size = min(64 if training.batch_size == "auto" else training.batch_size, facts.rows)
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
         regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
         lr=_LR.get(method.kind, _LR_OTHERWISE) if training.lr == "auto" else training.lr,
-        batch_size=min(64 if training.batch_size == "auto" else training.batch_size, facts.rows),
+        batch_size=batch_size,
+        micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
         epochs=epochs_for(facts.rows) if training.epochs == "auto" else training.epochs,
         max_length=min(_MAX_LENGTH, facts.base_max_length) if training.max_length == "auto" else training.max_length,
         precision=facts.precision if training.precision == "auto" else training.precision,

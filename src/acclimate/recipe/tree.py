@@ -37,10 +37,15 @@ class DataSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """How fast, how long, on what. ``auto`` is decided from the data and the machine, and written out."""
+    """How fast, how long, on what. ``auto`` is decided from the data and the machine, and written out.
+
+    ``micro_batch`` is how many rows of the batch one pass may hold in memory: all by default, and fewer where memory
+    does not allow it. The loss is that of the whole batch; several passes cost one more forward pass.
+    """
 
     lr: PositiveFloat | Auto = "auto"
     batch_size: PositiveInt | Auto = "auto"
+    micro_batch: PositiveInt | Auto = "auto"
     epochs: PositiveFloat | Auto = "auto"
     weight_decay: NonNegativeFloat = 0.01
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -78,6 +78,7 @@ def build_trainer(
         evaluate_every=-(-steps // plan.recipe.evaluation.evaluations),
         patience=plan.recipe.evaluation.patience,
         keep_best=decided.keep_best,
+        micro_batch=decided.micro_batch,
     )
     sizes = Sizes(
         steps=steps,

@@ -1,0 +1,66 @@
+"""Gradients of a step in one pass, or in several of bounded memory (gradient caching, Gao et al. 2021).
+
+A contrastive loss needs all embeddings of the batch, but its gradient reaches the weights w by each embedding alone::
+
+    dL/dw = sum_u  dL/dv_u . dv_u/dw
+
+So the texts are embedded part by part without a graph, the loss gives dL/dv, and each part is embedded once more with
+a graph that takes its share of dL/dv further down. The price is one more forward pass. Randomness is replayed: a part
+draws the same dropout both times. Objectives and regularizers see one batch and know nothing of it.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from acclimate.engine.unit import Inputs, TrainingUnit
+
+#: What a pass runs in: precision, training mode, and randomness that depends on the name of the pass alone.
+Surroundings = Callable[[str | int], AbstractContextManager[object]]
+
+
+def backward(unit: TrainingUnit, inputs: Inputs, passes: int, within: Surroundings, scale: float) -> dict[str, Tensor]:
+    """Adds the gradients of the sum of all loss terms, times ``scale``, to the parameters.
+
+    Args:
+        unit: what trains.
+        inputs: the batch and its streams.
+        passes: in how many parts the texts are embedded; 1 needs no second forward pass.
+        within: gives the surroundings of a pass.
+        scale: multiplies the loss.
+
+    Returns:
+        the loss terms by name, without graph.
+    """
+    sizes = _even(len(inputs.tokens.lengths), passes)
+    if len(sizes) == 1:
+        with within(0):
+            terms = unit(inputs)
+        _total(terms, scale).backward()  # type: ignore[no-untyped-call]
+        return {name: term.detach() for name, term in terms.items()}
+    parts = inputs.tokens.parts(sizes)
+    vectors = []
+    for number, part in enumerate(parts):
+        with within(number), torch.no_grad():
+            vectors.append(unit(part))
+    embeddings = torch.cat(vectors).requires_grad_()
+    with within("loss"):
+        terms = unit(inputs, embeddings)
+    _total(terms, scale).backward()  # type: ignore[no-untyped-call]
+    if embeddings.grad is not None:  # None: no term looks at the embeddings
+        for number, (part, gradient) in enumerate(zip(parts, embeddings.grad.split_with_sizes(sizes), strict=True)):
+            with within(number):
+                again = unit(part)
+            again.backward(gradient)
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def _total(terms: dict[str, Tensor], scale: float) -> Tensor:
+    return torch.stack(list(terms.values())).sum() * scale
+
+
+def _even(texts: int, passes: int) -> list[int]:
+    passes = max(1, min(passes, texts))
+    return [texts * (n + 1) // passes - texts * n // passes for n in range(passes)]
