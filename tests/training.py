@@ -13,11 +13,13 @@ from acclimate.core.nouns import Batch, Step
 from acclimate.data.examples import Example, Kind
 from acclimate.data.features import build_store
 from acclimate.data.pairs import TextNumbers, pair_table
+from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.unit import TrainingUnit
 from acclimate.methods import METHODS
+from acclimate.model.backbone import hidden_size
 from acclimate.model.encoder import Encoder
 from acclimate.objectives import OBJECTIVES, Objective
 from acclimate.regularizers import REGULARIZERS
@@ -82,6 +84,7 @@ class Rig:
     lines: list[str]
     stop_at: set[int] = field(default_factory=set)
     evaluations: int = 0
+    depths: list[int] = field(default_factory=list)
 
     @property
     def encoder(self) -> Encoder:
@@ -111,11 +114,12 @@ def make_rig(
     scores: Sequence[float] | None = None,
     feed: Mapping[str, Any] | None = None,
     opens_at: Mapping[str, float] | None = None,
+    cache: bool = False,
     **settings: Any,
 ) -> Rig:
     """A trainer of a fresh tiny encoder, equal for equal arguments. ``scores`` replaces what dev says, in order.
 
-    ``opens_at`` delays groups by name.
+    ``opens_at`` delays groups by name. ``cache`` keeps what frozen blocks say in ``folder / "states"``.
     """
     encoder = encoder or tiny_encoder()
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
@@ -152,13 +156,21 @@ def make_rig(
         "keep_best": "score",
         "micro_batch": 10**6,
     }
+    loop_settings = LoopSettings(**(defaults | settings))
+
+    def keep_states(depth: int) -> Activations:
+        rig.depths.append(depth)
+        width, key = hidden_size(encoder.backbone), str(depth)
+        return Activations(folder / "states", data.store.offsets, width, loop_settings.precision, key)
+
     rig.trainer = Trainer(
         TrainingUnit(encoder, losses, penalties),
         groups,
         data,
-        LoopSettings(**(defaults | settings)),
+        loop_settings,
         Callbacks(evaluate, rig.records.append, lambda: "asked" if rig.trainer.progress.step in rig.stop_at else None),
         CheckpointStore(folder / "checkpoints", rig.lines.append),
+        keep_states if cache else None,
     )
     return rig
 

@@ -129,6 +129,7 @@ def fit(
     out: str | Path | None = None,
     keep: str | None = None,
     strict: bool = False,
+    no_cache: bool = False,
     restart: bool = False,
     quiet: bool = True,
     json: bool = False,
@@ -158,6 +159,7 @@ def fit(
         out: the run folder, ``runs/STEM-OF-TRAIN`` by default.
         keep: ``anyway`` puts the tuned model into ``model/`` whatever the gate says.
         strict: a gain that is not proven does not pass.
+        no_cache: compute blocks that don't train anew each time, where their states would be kept on disk.
         restart: forget an earlier run in ``out``.
         quiet: print nothing.
         json: print for people on standard error.
@@ -199,6 +201,7 @@ def fit(
         "training.precision": precision,
         "training.device": device,
         "training.seed": seed,
+        "training.cache": False if no_cache else None,
     }
     given = {key: str(v) if isinstance(v, Path) else v for key, v in values.items() if v is not None}
     if isinstance(train, str | Path):

@@ -68,9 +68,10 @@ class Feed:
             rows[name] = slice(position, position + len(chosen))
             frozen[name] = torch.from_numpy(stream.frozen[chosen]).to(device)
             position += len(chosen)
-        ids, lengths, prompt_lengths = self.store.take(np.concatenate(features))
+        texts = np.concatenate(features)
         return Inputs(
-            tokens=Tokens(*(torch.from_numpy(a).to(device) for a in (ids, lengths, prompt_lengths))),
+            texts=texts,
+            tokens=self.tokens(texts, device),
             index={role: torch.from_numpy(column).to(device) for role, column in batch.columns.items()},
             relevant=torch.from_numpy(batch.relevant).to(device),
             weight=torch.from_numpy(batch.weight).to(device),
@@ -79,3 +80,8 @@ class Feed:
             streams=rows,
             frozen=frozen,
         )
+
+    def tokens(self, texts: "NDArray[np.int64]", device: str) -> Tokens:
+        """The tokens of texts by their numbers in the feature store."""
+        ids, lengths, prompts = (torch.from_numpy(array).to(device) for array in self.store.take(texts))
+        return Tokens(ids, lengths, prompts)

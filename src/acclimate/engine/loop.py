@@ -4,10 +4,11 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,9 +25,14 @@ from acclimate.engine.precision import LossScale, Precision, autocast
 from acclimate.engine.unit import Inputs, TrainingUnit
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch.nn import Parameter
 
+    from acclimate.engine.activations import Activations
+
 _CHECKPOINT_EVERY = 100  # steps, besides one after each evaluation
+_TRIED = 16  # texts on which it is found what is frozen
+_READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
 _SKIPS_IN_A_ROW = 3  # non-finite steps before training is given up
 
 
@@ -108,6 +114,7 @@ class Trainer:
         settings: how to train.
         callbacks: evaluation, log, stop.
         checkpoints: where the state is kept.
+        keep_states: opens the store for what a number of frozen blocks say of each text, where that is wanted.
     """
 
     def __init__(
@@ -118,6 +125,7 @@ class Trainer:
         settings: LoopSettings,
         callbacks: Callbacks,
         checkpoints: CheckpointStore,
+        keep_states: "Callable[[int], Activations | None] | None" = None,
     ) -> None:
         self.unit, self.groups, self.feed = unit, list(groups), feed
         self.settings, self.callbacks, self.checkpoints = settings, callbacks, checkpoints
@@ -126,6 +134,10 @@ class Trainer:
         self.scale = LossScale(settings.precision)
         self.progress = Progress()
         self._block_of = block_of_parameters(unit.encoder)
+        self._keep_states = keep_states
+        self._open: set[str] | None = None
+        self._depth = 0  # blocks at the bottom in which nothing trains at present
+        self._states: Activations | None = None
 
     def train(self) -> Progress:
         """Trains from where the run stands to its end and leaves the best weights in the encoder.
@@ -139,7 +151,7 @@ class Trainer:
         for step, epoch, batch in self.feed.steps(progress.step):
             if progress.finished or step >= settings.steps:
                 break
-            self._open_groups(step / settings.steps)
+            self._open_groups(step)
             self.callbacks.log(self._take_step(step, epoch, batch))
             progress.step, progress.records = step + 1, progress.records + 1
             if progress.diverged or progress.step == settings.steps:
@@ -179,7 +191,7 @@ class Trainer:
         """Leaves clipped gradients on the parameters; fills in the record."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
-        inputs = self.feed.inputs(batch, step, step / settings.steps, settings.device)
+        inputs = self._with_states(self.feed.inputs(batch, step, step / settings.steps, settings.device))
         terms = self._backward(step, inputs)
         scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
         norm, by_block = gradient_norms(self.parameters, self._block_of)
@@ -224,17 +236,53 @@ class Trainer:
         """
         settings = self.settings
         self.unit.train(settings.dropout)
+        if settings.dropout and self._depth:  # what is frozen says the same of a text every time
+            self.unit.encoder.backbone.eval()
+            for _, block in self.unit.encoder.blocks()[self._depth :]:
+                block.train()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(derive_seed(self.feed.seed, "dropout", step, part))
             with autocast(settings.device, settings.precision):
                 yield
         self.unit.eval()
 
-    def _open_groups(self, progress: float) -> None:
-        """Opens groups whose time has come. A closed one has no gradient at all: a zero one would be decayed."""
+    def _open_groups(self, step: int) -> None:
+        """Opens groups whose time has come. A closed one has no gradient at all: a zero one would be decayed.
+
+        Each opening begins a stage: what is frozen is found anew, and its states are kept where they will be read
+        more than once.
+        """
+        share = step / self.settings.steps
+        opened = {group.name for group in self.groups if share >= group.starts_at}
+        if opened == self._open:
+            return
+        self._open = opened
         for group in self.groups:
             for parameter in group.parameters.values():
-                parameter.requires_grad_(progress >= group.starts_at)
+                parameter.requires_grad_(group.name in opened)
+        some = self.feed.tokens(np.arange(min(_TRIED, len(self.feed.store))), self.settings.device)
+        self._depth = self.unit.encoder.frozen_depth(some)
+        wanted = self._keep_states is not None and self._depth > 0 and self._reads_in_stage(share) >= _READS
+        self._states = self._keep_states(self._depth) if wanted and self._keep_states is not None else None
+
+    def _reads_in_stage(self, share: float) -> float:
+        """How often each row is read from the last opening of a group to the next one."""
+        times = [0.0, *(group.starts_at for group in self.groups), 1.0]
+        began, ends = max(t for t in times if t <= share), min(t for t in times if t > share)
+        return (ends - began) * self.settings.steps / self.feed.steps_an_epoch
+
+    def _with_states(self, inputs: Inputs) -> Inputs:
+        """The inputs, with what the frozen blocks say of each token when that is kept."""
+        settings, encoder = self.settings, self.unit.encoder
+        if self._states is None:
+            return inputs
+
+        def compute(texts: "NDArray[np.int64]") -> Tensor:
+            with autocast(settings.device, settings.precision):
+                return encoder.lower_states(self.feed.tokens(texts, settings.device), self._depth)
+
+        states = self._states.take(inputs.texts, compute).to(settings.device)
+        return replace(inputs, tokens=replace(inputs.tokens, depth=self._depth, states=states))
 
     def _evaluate(self, epoch: int) -> None:
         """Scores dev, remembers the best step, ends the run when patience is over."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +13,8 @@ from acclimate.objectives import Objective
 from acclimate.regularizers import Regularizer
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from acclimate.model.encoder import Encoder, Tokens
 
 
@@ -20,12 +23,14 @@ class Inputs:
     """A batch as tensors on the device of the unit.
 
     Attributes:
-        tokens: the distinct inputs of the batch, then the texts of each stream.
+        texts: [U] numbers in the feature store, of the distinct inputs of the batch, then of each stream.
+        tokens: their tokens.
         index, relevant, weight, target, progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
         frozen: name -> what the base says of the stream's texts [G, D].
     """
 
+    texts: "NDArray[np.int64]"
     tokens: "Tokens"
     index: Mapping[str, Tensor]
     relevant: Tensor

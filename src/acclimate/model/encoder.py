@@ -1,6 +1,7 @@
 """Text to unit vectors: tokenizer, backbone, pooling, dense layers, normalization."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from acclimate.model.attention import Packing, has_interface, packed, use_fast_a
 from acclimate.model.backbone import blocks, first_position, hidden_size, padding_id, position_limit
 from acclimate.model.dense import Dense
 from acclimate.model.pooling import Pooling
+from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
 from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
 
 __all__ = ["Encoder", "Tokens"]
@@ -24,6 +26,15 @@ _PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpu
 _ALIKE = 1e-4  # of the largest state: rounding stays a hundred times below, a leak between texts far above
 _MANY_POSITIONS = 1024  # tokens; beyond it, the trial of packing would take seconds
 _CHUNK = 4096  # texts tokenized at once by encode: bounds memory, long enough for sorting to save the padding
+_BREAKS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)  # how a backbone fails a trial
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is known of the tokens before the backbone runs: states at a depth, 0 for token embeddings, or nothing."""
+
+    depth: int = 0
+    states: Tensor | None = None
 
 
 class Encoder(nn.Module):
@@ -76,6 +87,7 @@ class Encoder(nn.Module):
         self._padding_id = padding_id(backbone, tokenizer)
         self._first_position = first_position(backbone)
         self._packs: bool | None = None
+        self._tuples = False  # whether blocks return tuples; known once frozen_depth has tried
         self._max_length = 0
         self.max_length = max_length
 
@@ -154,22 +166,62 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Unit vectors of the texts, in their order. fp32 [U, D]; zeros for a text without tokens."""
-        device = self.device
-        lengths = tokens.lengths.cpu()
-        if not len(lengths):
-            return torch.zeros(0, self.dimension, device=device)
-        moved = Tokens(tokens.ids.to(device), tokens.lengths.to(device), tokens.prompt_lengths.to(device))
-        if self.packs:
-            passes, read = packed_passes(lengths), self._pooled_packed
-        else:
-            passes, read = length_buckets(lengths, CPU_COST if device.type == "cpu" else ACCELERATOR_COST), self._pooled
-        # One look-up for all passes: its gradient is a whole table [V, H], which each pass would fill and add anew.
-        shared = self.token_embedding()(moved.ids) if len(passes) > 1 and self._trains_table() else None  # [T, H]
-        vectors = torch.cat([read(pad(moved, rows.to(device), self._padding_id), shared) for rows in passes])
+        if not len(tokens.lengths):
+            return torch.zeros(0, self.dimension, device=self.device)
+        moved, passes = self._moved(tokens), self._passes(tokens)
+        given = _Given(moved.depth, None if moved.states is None else moved.states.float())
+        if given.states is None and len(passes) > 1 and self._trains_table():
+            # One look-up for all passes: its gradient is a whole table [V, H], which each would fill and add anew.
+            given = _Given(0, self.token_embedding()(moved.ids))
+        pooled = self._pooled_packed if self.packs else self._pooled_padded
+        vectors = torch.cat([pooled(pad(moved, rows, self._padding_id), given) for rows in passes])
         for layer in self.dense:
             vectors = layer(vectors)
         vectors = F.normalize(vectors.float()[:, : self.truncate_dim], dim=-1)  # [U, D]; eps keeps zeros zeros
-        return vectors[torch.cat(passes).argsort().to(device)]
+        return vectors[torch.cat(passes).argsort()]
+
+    def lower_states(self, tokens: Tokens, depth: int) -> Tensor:
+        """What the block below ``depth`` says of each token, without gradients. fp32 [T, H]."""
+        found = torch.zeros(len(tokens.ids), hidden_size(self.backbone), device=self.device)
+        moved, block = self._moved(tokens), self.blocks()[depth - 1][1]
+        states = self._packed_states if self.packs else self._padded_states
+        with torch.no_grad():
+            for rows in self._passes(tokens) if len(tokens.lengths) else []:
+                batch = pad(moved, rows, self._padding_id)
+                output = states_of(run_until(block, lambda batch=batch: states(batch, _Given())))  # type: ignore[misc]
+                real = batch.mask[_read(batch)] if self.packs else batch.mask
+                found[batch.places[batch.mask]] = (output[0] if self.packs else output)[real].float()
+        return found
+
+    def frozen_depth(self, tokens: Tokens) -> int:
+        """How many of the lowest blocks nothing that trains takes part in, so that their states can be kept.
+
+        0 as well for a backbone that does not go on from kept states as if it had computed them: both are tried.
+
+        Args:
+            tokens: a few texts to try it on.
+        """
+        try:
+            blocks = [block for _, block in self.blocks()]
+        except UsageError:  # one block that stands for all of them
+            return 0
+        depth = frozen_depth(blocks, lambda: self(tokens))
+        return depth if depth and self._goes_on_alike(tokens, depth) else 0
+
+    def _goes_on_alike(self, tokens: Tokens, depth: int) -> bool:
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                output = run_until(self.blocks()[depth - 1][1], lambda: self(tokens))
+                self._tuples = isinstance(output, tuple)
+                states = self.lower_states(tokens, depth)
+                from_states = self(replace(tokens, depth=depth, states=states))
+                return bool(torch.allclose(from_states, self(tokens), atol=_ALIKE, rtol=0))
+        except _BREAKS:
+            return False
+        finally:
+            self.train(training)
 
     @property
     def packs(self) -> bool:
@@ -196,56 +248,88 @@ class Encoder(nn.Module):
         self.eval()
         try:
             with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-                padded = self._states(batch, None)[batch.mask]
-                together, _ = self._packed_states(batch, None)
-        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
+                padded = self._padded_states(batch, _Given())[batch.mask]
+                together = self._packed_states(batch, _Given())[0]
+        except _BREAKS:
             return False
         finally:
             self.train(training)
         return bool(((together - padded).abs().amax() <= _ALIKE * padded.abs().amax()).item())
 
+    def _moved(self, tokens: Tokens) -> Tokens:
+        device, states = self.device, tokens.states
+        ids, lengths, prompts = (t.to(device) for t in (tokens.ids, tokens.lengths, tokens.prompt_lengths))
+        return Tokens(ids, lengths, prompts, tokens.depth, None if states is None else states.to(device))
+
+    def _passes(self, tokens: Tokens) -> list[Tensor]:
+        """Which texts [B_i] go through the backbone together."""
+        lengths = tokens.lengths.cpu()
+        if self.packs:
+            return packed_passes(lengths)
+        cost = CPU_COST if self.device.type == "cpu" else ACCELERATOR_COST
+        return [rows.to(self.device) for rows in length_buckets(lengths, cost)]
+
     def _trains_table(self) -> bool:
         return torch.is_grad_enabled() and self.token_embedding().weight.requires_grad
 
-    def _pooled(self, batch: Padded, shared: Tensor | None) -> Tensor:
+    def _pooled_padded(self, batch: Padded, given: "_Given") -> Tensor:
         """One vector a text [B, H'], read with padding."""
-        return self.pooling(self._states(batch, shared), batch.mask, batch.prompt_lengths)  # type: ignore[no-any-return]
+        pooled: Tensor = self.pooling(self._padded_states(batch, given), batch.mask, batch.prompt_lengths)
+        return pooled
 
-    def _pooled_packed(self, batch: Padded, shared: Tensor | None) -> Tensor:
+    def _pooled_packed(self, batch: Padded, given: "_Given") -> Tensor:
         """One vector a text [B, H'], read without padding; the texts stand in the order of their lengths."""
-        states, packing = self._packed_states(batch, shared)
-        prompts, empty = batch.prompt_lengths.split_with_sizes(list(packing.counts)), ~batch.mask[:, 0]
+        states, packing = self._packed_states(batch, given)[0], Packing.of(_read(batch).sum(1))
+        counts, none = list(packing.counts), ~batch.mask[:, 0]
         pooled = []
-        for part, prompt, none, length in zip(
-            states.split_with_sizes(packing.sizes),
-            prompts,
-            empty.split_with_sizes(list(packing.counts)),
+        for length, part, prompts, empty in zip(
             packing.lengths,
+            states.split_with_sizes(packing.sizes),
+            batch.prompt_lengths.split_with_sizes(counts),
+            none.split_with_sizes(counts),
             strict=True,
         ):
-            mask = ~none[:, None].expand(-1, length)
-            pooled.append(self.pooling(part.view(len(prompt), length, -1), mask, prompt))  # [n, l, H] -> [n, H']
+            mask = ~empty[:, None].expand(-1, length)
+            pooled.append(self.pooling(part.view(len(prompts), length, -1), mask, prompts))  # [n, l, H] -> [n, H']
         return torch.cat(pooled)
 
-    def _states(self, batch: Padded, shared: Tensor | None) -> Tensor:
-        """The backbone's last hidden states [B, L, H], from ids or from token embeddings [T, H] looked up before."""
-        inputs = {"input_ids": batch.ids} if shared is None else {"inputs_embeds": shared[batch.places]}
-        if shared is not None and self._first_position is not None:
-            # From embeddings alone the model cannot see padding tokens inside a text, which it gives no position.
-            inputs["position_ids"] = self._positions(batch)
-        states: Tensor = self.backbone(**inputs, attention_mask=_read(batch).long()).last_hidden_state
-        return states
-
-    def _packed_states(self, batch: Padded, shared: Tensor | None) -> tuple[Tensor, Packing]:
-        """The backbone's last hidden states [T, H] of all texts in one row."""
+    def _padded_states(self, batch: Padded, given: "_Given") -> Tensor:
+        """The backbone's last hidden states [B, L, H]."""
         read = _read(batch)
-        packing = Packing.of(read.sum(1))
-        inputs = {"input_ids": batch.ids[read]} if shared is None else {"inputs_embeds": shared[batch.places[read]]}
-        inputs |= {"position_ids": self._positions(batch)[read], "attention_mask": read[read].long()}
-        with packed(packing):
-            found = self.backbone(**{name: tensor[None] for name, tensor in inputs.items()})
-        states: Tensor = found.last_hidden_state[0]
-        return states, packing
+        known = None if given.states is None else given.states[batch.places]  # [B, L, H]
+        # From embeddings alone the model cannot see padding tokens inside a text, which it gives no position.
+        counted = known is not None and self._first_position is not None
+        return self._last_states(
+            batch.ids,
+            _Given(given.depth, known),
+            attention_mask=read.long(),
+            **({"position_ids": self._positions(batch)} if counted else {}),
+        )
+
+    def _packed_states(self, batch: Padded, given: "_Given") -> Tensor:
+        """The backbone's last hidden states [1, T, H] of all texts in one row."""
+        read = _read(batch)
+        known = None if given.states is None else given.states[batch.places[read]][None]  # [1, T, H]
+        with packed(Packing.of(read.sum(1))):
+            return self._last_states(
+                batch.ids[read][None],
+                _Given(given.depth, known),
+                attention_mask=read[read][None].long(),
+                position_ids=self._positions(batch)[read][None],
+            )
+
+    def _last_states(self, ids: Tensor, given: "_Given", **inputs: Tensor) -> Tensor:
+        """From token ids, or from what is known: token embeddings, or the states of lower blocks."""
+        if given.states is not None and given.depth == 0:
+            found = self.backbone(inputs_embeds=given.states, **inputs)
+        elif given.states is not None:
+            skipped = [block for _, block in self.blocks()[: given.depth]]
+            with resumed(skipped, given.states, as_tuple=self._tuples):
+                found = self.backbone(input_ids=ids, **inputs)
+        else:
+            found = self.backbone(input_ids=ids, **inputs)
+        states: Tensor = found.last_hidden_state
+        return states
 
     def _positions(self, batch: Padded) -> Tensor:
         """The number of each token's position [B, L], as the backbone would count."""

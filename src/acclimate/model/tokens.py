@@ -15,19 +15,25 @@ class Tokens:
         ids: all texts' token ids, special tokens and prompt included. Long [T].
         lengths: tokens of each text. Long [U]; they add up to T.
         prompt_lengths: leading tokens that pooling leaves out. Long [U]; zeros when prompts are pooled.
+        depth: how many of the lowest blocks have been computed before.
+        states: what the last of those says of each token [T, H]; None when ``depth`` is 0.
     """
 
     ids: Tensor
     lengths: Tensor
     prompt_lengths: Tensor
+    depth: int = 0
+    states: Tensor | None = None
 
     def parts(self, sizes: Sequence[int]) -> "list[Tokens]":
         """The texts in runs of the given sizes, which add up to U."""
-        lengths = self.lengths.split_with_sizes(list(sizes))
-        ids = self.ids.split_with_sizes([int(part.sum()) for part in lengths])
-        return [
-            Tokens(*part) for part in zip(ids, lengths, self.prompt_lengths.split_with_sizes(list(sizes)), strict=True)
-        ]
+        texts = list(sizes)
+        lengths = self.lengths.split_with_sizes(texts)
+        tokens = [int(part.sum()) for part in lengths]
+        ids, prompts = self.ids.split_with_sizes(tokens), self.prompt_lengths.split_with_sizes(texts)
+        states = [None] * len(tokens) if self.states is None else self.states.split_with_sizes(tokens)
+        parts = zip(ids, lengths, prompts, states, strict=True)
+        return [Tokens(part, length, prompt, self.depth, given) for part, length, prompt, given in parts]
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[int]], prompt_length: int = 0) -> "Tokens":

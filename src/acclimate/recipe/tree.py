@@ -40,7 +40,8 @@ class TrainingSettings(Settings):
     """How fast, how long, on what. ``auto`` is decided from the data and the machine, and written out.
 
     ``micro_batch`` is how many rows of the batch one pass may hold in memory: all by default, and fewer where memory
-    does not allow it. The loss is that of the whole batch; several passes cost one more forward pass.
+    does not allow it. The loss is that of the whole batch; several passes cost one more forward pass. ``cache`` keeps
+    what blocks that don't train say of each text on disk for the run, so that they are computed once.
     """
 
     lr: PositiveFloat | Auto = "auto"
@@ -54,6 +55,7 @@ class TrainingSettings(Settings):
     max_length: Annotated[int, Field(ge=4)] | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     device: str = "auto"
+    cache: bool = True
     seed: NonNegativeInt = 42
 
 

@@ -258,6 +258,7 @@ class _Run:
             self.workspace,
             callbacks,
             checkpoints,
+            self.show.say,
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         self._base_weights = base

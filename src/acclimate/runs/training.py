@@ -1,8 +1,9 @@
 """Puts a plan, an encoder and examples together into a trainer."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -13,11 +14,13 @@ from acclimate.core.seeds import derive_seed
 from acclimate.data.examples import Dataset, Example
 from acclimate.data.features import build_store
 from acclimate.data.pairs import TextNumbers, pair_table
+from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
+from acclimate.model.backbone import hidden_size
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
@@ -49,6 +52,7 @@ def build_trainer(
     workspace: Workspace,
     callbacks: Callbacks,
     checkpoints: CheckpointStore,
+    say: Callable[[str], None],
 ) -> tuple[Trainer, Sizes]:
     """A trainer for a plan, ready to restore or to begin.
 
@@ -86,7 +90,25 @@ def build_trainer(
         tokens_an_epoch=int(feed.store.lengths.sum()),
         trainable_parameters=sum(p.numel() for group in groups for p in group.parameters.values()),
     )
-    return Trainer(unit, groups, feed, settings, callbacks, checkpoints), sizes
+    keep_states = partial(_keep_states, plan, encoder, feed, workspace, say) if training.cache else None
+    return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
+
+
+def _keep_states(
+    plan: Plan, encoder: "Encoder", feed: Feed, workspace: Workspace, say: Callable[[str], None], depth: int
+) -> Activations | None:
+    """The store of what the lowest blocks say of each text, or None where the disk has no room for it."""
+    width, precision = hidden_size(encoder.backbone), plan.decided.precision
+    # The weights below are the base's and the texts are the run's, which does not go on with others.
+    key = f"{depth} blocks, {precision}, at most {plan.decided.max_length} tokens"
+    blocks = f"{depth} block{'s' if depth > 1 else ''} at the bottom do{'es' if depth == 1 else ''} not train"
+    try:
+        states = Activations(workspace.cache / "activations", feed.store.offsets, width, precision, key)
+    except OSError as problem:
+        say(f"{blocks}, and are computed anew each time: {problem}")
+        return None
+    say(f"{blocks}: what they say of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
+    return states
 
 
 def _feed(
