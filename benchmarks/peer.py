@@ -24,10 +24,32 @@ class Peer:
     def __init__(self, folder: Path) -> None:
         self.model = SentenceTransformer(str(folder))
 
-    def train(self, pairs: Sequence[tuple[str, str]], *, rate: float, seed: int, epochs: float) -> float:
-        """Trains on (query, document) pairs and returns the seconds of the training loop.
+    def only_top(self, layers: int) -> None:
+        """Freezes all but the top layers of a BERT, as its users do by hand."""
+        backbone = self.model[0].auto_model
+        backbone.requires_grad_(requires_grad=False)
+        for layer in backbone.encoder.layer[-layers:]:
+            layer.requires_grad_(requires_grad=True)
 
-        Multiple negatives ranking loss, batch 64 without duplicates, a tenth of the steps to warm up; all else is the
+    def without_dropout(self) -> None:
+        """Sets every dropout to 0."""
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+
+    def train(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        rate: float,
+        seed: int,
+        epochs: float,
+        bf16: bool = False,
+        batch_size: int = 64,
+    ) -> float:
+        """Trains on (query, document) pairs and returns the seconds of the training loop, tokenizing left out.
+
+        Multiple negatives ranking loss, batches without duplicates, a tenth of the steps to warm up; all else is the
         default: fp32, dropout as in the model, linear decay, no weight decay.
         """
         queries, documents = zip(*pairs, strict=True)
@@ -36,7 +58,8 @@ class Peer:
             arguments = SentenceTransformerTrainingArguments(
                 output_dir=folder,
                 num_train_epochs=epochs,
-                per_device_train_batch_size=64,
+                per_device_train_batch_size=batch_size,
+                bf16=bf16,
                 batch_sampler=BatchSamplers.NO_DUPLICATES,
                 learning_rate=rate,
                 warmup_steps=0.1,  # a share of all steps, formerly warmup_ratio
@@ -49,12 +72,28 @@ class Peer:
             )
             loss = MultipleNegativesRankingLoss(self.model)
             trainer = SentenceTransformerTrainer(model=self.model, args=arguments, train_dataset=data, loss=loss)
+            tokenizing = _timed(trainer.data_collator)
             started = time.perf_counter()
             trainer.train()
-            return time.perf_counter() - started
+            return time.perf_counter() - started - sum(tokenizing)
 
     def encode(self, texts: Sequence[str], role: str) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Unit vectors [N, D] in float32, with the model's prompt for the role."""
         encode = self.model.encode_query if role == "query" else self.model.encode_document
         vectors = encode(list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors, np.float32)
+
+
+def _timed(collator: Any) -> list[float]:
+    """The seconds of each call of a collator, which tokenizes; filled while it works."""
+    seconds: list[float] = []
+    plain = type(collator).__call__
+
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        batch = plain(self, *arguments, **named)
+        seconds.append(time.perf_counter() - started)
+        return batch
+
+    collator.__class__ = type("Timed", (type(collator),), {"__call__": call})  # Python looks calls up in the class
+    return seconds

@@ -1,0 +1,296 @@
+"""Speed beside sentence-transformers: ``python benchmarks/speed.py --data DIR``.
+
+Whole training runs (optimizer included, tokenizing and evaluation left out on both sides) and encoding, on real text of
+natural length. Each cell runs in a process of its own, so that its peak of memory is its own; repetitions alternate
+between all rows. Every cell is a file under ``--out``; a second call measures what is missing. About 45 minutes on 2
+cores that do nothing else (``--quick``: minutes). DIR is what ``benchmarks/data.py`` builds.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from common import RESULTS, Cells, Result, table, write_table
+
+from acclimate.core.files import read_jsonl, write_jsonl
+
+SET = "debian_pkgs"
+BASE = "all-MiniLM-L6-v2"
+MAX_LENGTH = 128
+REPEATS = 3
+PAIRS, TEXTS = 960, 5_000
+QUERIES, DOCUMENTS = 300, 2_000
+
+Options = dict[str, Any]
+
+#: What is trained: who, how, and how many passes over the pairs. The first is what all others are compared with.
+TRAINING: dict[str, Options] = {
+    "peer": {"who": "peer", "epochs": 1},
+    "peer, bf16": {"who": "peer", "epochs": 1, "bf16": True},
+    "peer, dropout off": {"who": "peer", "epochs": 1, "dropout": False},
+    "peer, bf16, dropout off": {"who": "peer", "epochs": 1, "dropout": False, "bf16": True},
+    "peer, top layer": {"who": "peer", "epochs": 3, "layers": 1},
+    "peer, top 2 layers": {"who": "peer", "epochs": 3, "layers": 2},
+    "ours": {"who": "ours", "epochs": 1},
+    "ours, dropout on": {"who": "ours", "epochs": 1, "dropout": True},
+    "ours, fp32": {"who": "ours", "epochs": 1, "precision": "fp32"},
+    "ours, top layer": {"who": "ours", "epochs": 3, "layers": 1},
+    "ours, top 2 layers": {"who": "ours", "epochs": 3, "layers": 2},
+    "ours, top layer, nothing kept": {"who": "ours", "epochs": 3, "layers": 1, "cache": False},
+    "ours, batch 960 in passes of 64": {"who": "ours", "epochs": 4, "batch_size": 960, "micro_batch": 64},
+}
+ENCODING: dict[str, Options] = {
+    "peer": {"who": "peer"},
+    "peer, bf16": {"who": "peer", "bf16": True},
+    "ours, fp32": {"who": "ours", "precision": "fp32"},
+    "ours, bf16": {"who": "ours", "precision": "bf16"},
+}
+
+
+def main() -> None:
+    """Measures what is missing, then writes docs/results/speed.md."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help=f"folder with {SET}")
+    parser.add_argument("--out", type=Path, help="folder of the cells [benchmarks/results/speed]")
+    parser.add_argument("--quick", action="store_true", help="one repetition of little: shows that it works, no result")
+    parser.add_argument("--cell", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cell is not None:
+        print(json.dumps(_cell(arguments.data, json.loads(arguments.cell))))
+        return
+    out = arguments.out or RESULTS / ("speed-quick" if arguments.quick else "speed")
+    repeats, pairs, texts = (1, 128, 200) if arguments.quick else (REPEATS, PAIRS, TEXTS)
+    cells = Cells(out / "cells", planned=repeats * (len(TRAINING) + len(ENCODING)))
+    found: dict[tuple[str, str], list[Result]] = {}
+    for repeat in range(repeats):
+        for what, rows, size in (("training", TRAINING, pairs), ("encoding", ENCODING, texts)):
+            for name, options in rows.items():
+                config = {**options, "what": what, "size": size, "seed": repeat}
+                work = partial(_in_own_process, arguments.data, config)
+                key = f"{what}-{name.replace(', ', '-').replace(' ', '_')}-{repeat}"
+                found.setdefault((what, name), []).append(cells.measure(key, config, work))
+    lines = _page(found, pairs, texts, cells.provenance())
+    print("\n".join(["", *lines]))
+    if not arguments.quick:
+        write_table("speed", lines)
+
+
+def _in_own_process(data: Path, config: Options) -> Result:
+    command = [sys.executable, __file__, "--data", str(data), "--cell", json.dumps(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{config}\n{done.stderr}")
+    result: Result = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _cell(data: Path, config: Options) -> Result:
+    """One measurement, with the peak of this process's memory and what of it was there before."""
+    measure = {"training": _training, "encoding": _encoding}[config["what"]]
+    return {**measure(data, config), "peak_bytes": _peak_bytes()}
+
+
+def _training(data: Path, config: Options) -> Result:
+    rows = list(islice(read_jsonl(data / SET / "train.jsonl"), config["size"]))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        test = _test(data, folder / "test")
+        run = {"peer": _train_peer, "ours": _train_ours}[config["who"]]
+        return run(rows, test, config, folder)
+
+
+def _train_peer(rows: Sequence[Options], test: Path, config: Options, folder: Path) -> Result:
+    from peer import Peer
+
+    from acclimate.data.readers import read_test
+    from acclimate.evaluation import evaluate
+    from acclimate.model.bases import resolve
+    from acclimate.runs.tasks import retrieval_task
+
+    peer = Peer(resolve(BASE))
+    peer.model.max_seq_length = MAX_LENGTH
+    if "layers" in config:
+        peer.only_top(config["layers"])
+    if not config.get("dropout", True):
+        peer.without_dropout()
+    pairs = [(row["query"], row["positive"]) for row in rows]
+    cpu, before = time.process_time(), _peak_bytes()
+    seconds = peer.train(pairs, rate=5e-5, seed=config["seed"], epochs=config["epochs"], bf16=config.get("bf16", False))
+    cpu, peak = time.process_time() - cpu, _peak_bytes()
+    task = retrieval_task("test", read_test(test))
+    return {
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "pairs": len(pairs) * config["epochs"],
+        "ndcg": evaluate(task, peer.encode).main,
+        "training_bytes": peak - before,
+    }
+
+
+def _train_ours(rows: Sequence[Options], test: Path, config: Options, folder: Path) -> Result:
+    import acclimate
+
+    write_jsonl(folder / "train.jsonl", list(rows))
+    write_jsonl(folder / "general.jsonl", [{"query": f"a {n}", "positive": f"the {n}"} for n in range(20)])
+    settings = {
+        "regularizers": "[]",
+        "training.lr": 5e-5,
+        "training.dropout": config.get("dropout", False),
+        "training.micro_batch": config.get("micro_batch", "auto"),
+        "evaluation.evaluations": 1,
+        "evaluation.merge": 1.0,
+        "data.dev_share": 0.02,
+        **({"method.kind": "last_layers", "method.layers": config["layers"]} if "layers" in config else {}),
+    }
+    cpu, before = time.process_time(), _peak_bytes()
+    run = acclimate.fit(
+        folder / "train.jsonl",
+        test=test,
+        general=folder / "general.jsonl",
+        settings=[f"{key}={value}" for key, value in settings.items()],
+        epochs=config["epochs"],
+        batch_size=config.get("batch_size", 64),
+        max_length=MAX_LENGTH,
+        precision=config.get("precision"),
+        no_cache=not config.get("cache", True),
+        seed=config["seed"],
+        keep="anyway",
+        out=folder / "run",
+    )
+    cost = run.scores["cost"]
+    return {
+        "seconds": cost["train_seconds"],
+        "cpu_seconds": time.process_time() - cpu,
+        "pairs": cost["train_seconds"] * cost["examples_per_second"],
+        "ndcg": run.scores["test"]["after"]["ndcg@10"],
+        "training_bytes": _peak_bytes() - before,
+    }
+
+
+def _encoding(data: Path, config: Options) -> Result:
+    texts = [row["text"] for row in islice(read_jsonl(data / SET / "test" / "corpus.jsonl"), config["size"] // 2)]
+    texts += [row["query"] for row in islice(read_jsonl(data / SET / "train.jsonl"), config["size"] - len(texts))]
+    from acclimate.model.bases import resolve
+
+    if config["who"] == "peer":
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(str(resolve(BASE)), model_kwargs={"dtype": "bfloat16"} if "bf16" in config else {})
+        model.max_seq_length = MAX_LENGTH
+        encode: Callable[[Sequence[str]], Any] = partial(model.encode, show_progress_bar=False)
+    else:
+        import acclimate
+
+        encoder = acclimate.load(BASE)
+        encoder.max_length = MAX_LENGTH
+        encode = partial(encoder.encode, precision=config["precision"])
+    encode(texts[:64])
+    started, cpu = time.perf_counter(), time.process_time()
+    vectors = np.asarray(encode(texts), np.float32)
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    exact = acclimate_vectors(texts)
+    cosines = (vectors * exact).sum(1) / np.linalg.norm(vectors, axis=1)
+    return {"seconds": seconds, "cpu_seconds": cpu, "texts": len(texts), "least_cosine": float(cosines.min())}
+
+
+def acclimate_vectors(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The vectors in fp32, as the ruler."""
+    import acclimate
+
+    encoder = acclimate.load(BASE)
+    encoder.max_length = MAX_LENGTH
+    return encoder.encode(texts)
+
+
+def _test(data: Path, folder: Path) -> Path:
+    """A BEIR folder of a few hundred queries of dev: enough to see that both train as well."""
+    rows = list(islice(read_jsonl(data / SET / "dev.jsonl"), DOCUMENTS))
+    documents = {row["doc_id"]: row["positive"] for row in rows}
+    write_jsonl(folder / "corpus.jsonl", [{"_id": key, "text": text} for key, text in documents.items()])
+    asked = rows[:QUERIES]
+    write_jsonl(folder / "queries.jsonl", [{"_id": str(n), "text": row["query"]} for n, row in enumerate(asked)])
+    judged = [f"{n}\t{row['doc_id']}\t1" for n, row in enumerate(asked)]
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]) + "\n")
+    return folder
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _page(found: dict[tuple[str, str], list[Result]], pairs: int, texts: int, provenance: Sequence[str]) -> list[str]:
+    """The lines of the page."""
+    return [
+        "# Speed beside sentence-transformers",
+        "",
+        "Written by `python benchmarks/speed.py --data DIR`; `benchmarks/data.py` builds DIR.",
+        "",
+        *provenance,
+        "",
+        f"{BASE}, texts of {SET} cut at {MAX_LENGTH} tokens; medians of the repetitions, the range in brackets.",
+        "",
+        "## Training",
+        "",
+        f"{pairs} pairs, batch 64 where nothing else is said, the in-batch softmax loss alone, whole runs with their "
+        "optimizer; tokenizing and evaluation are left out. Dropout is on for the peer (its default) and off for ours "
+        "(ours) unless the row says otherwise. Where only top layers train, it is three epochs, among them the first, "
+        "in which what the frozen blocks say is computed. Memory is what the process took above what it held before.",
+        "",
+        *table(
+            ("row", "pairs a second", "beside the peer's default", "nDCG@10", "memory, MB"),
+            [
+                (
+                    name,
+                    _spread([r["pairs"] / r["seconds"] for r in results], "{:.1f}"),
+                    f"{_rate(results, 'pairs') / _rate(found['training', 'peer'], 'pairs'):.2f}x",
+                    _spread([100 * r["ndcg"] for r in results], "{:.1f}"),
+                    _spread([r["training_bytes"] / 1e6 for r in results], "{:.0f}"),
+                )
+                for (what, name), results in found.items()
+                if what == "training"
+            ],
+        ),
+        "",
+        "## Encoding",
+        "",
+        f"{texts} texts, half documents and half short queries, in one call after a first one of 64 texts.",
+        "",
+        *table(
+            ("row", "texts a second", "beside the peer's default", "least cosine to fp32"),
+            [
+                (
+                    name,
+                    _spread([r["texts"] / r["seconds"] for r in results], "{:.0f}"),
+                    f"{_rate(results, 'texts') / _rate(found['encoding', 'peer'], 'texts'):.2f}x",
+                    f"{min(r['least_cosine'] for r in results):.6f}",
+                )
+                for (what, name), results in found.items()
+                if what == "encoding"
+            ],
+        ),
+    ]
+
+
+def _rate(results: Sequence[Result], unit: str) -> float:
+    return median(result[unit] / result["seconds"] for result in results)
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    middle = form.format(median(values))
+    return middle if len(values) == 1 else f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
+
+
+if __name__ == "__main__":
+    main()
