@@ -60,6 +60,7 @@ class Peer:
                 num_train_epochs=epochs,
                 per_device_train_batch_size=batch_size,
                 bf16=bf16,
+                use_cpu=not torch.cuda.is_available(),  # without it, bf16 is refused on the CPU
                 batch_sampler=BatchSamplers.NO_DUPLICATES,
                 learning_rate=rate,
                 warmup_steps=0.1,  # a share of all steps, formerly warmup_ratio
