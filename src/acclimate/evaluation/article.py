@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from acclimate.core.errors import DataError
 from acclimate.evaluation.geometry import geometry_metrics
-from acclimate.evaluation.retrieval import rank_documents, retrieval_metrics
+from acclimate.evaluation.ranking import rank_documents
+from acclimate.evaluation.retrieval import retrieval_metrics
 from acclimate.evaluation.vectors import unit_rows
 
 RelevantPairs: TypeAlias = Iterable[tuple[int, int]] | Mapping[int, int | Sequence[int]]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.core.errors import DataError
-from acclimate.evaluation import geometry, retrieval, similarity
+from acclimate.evaluation import geometry, ranking, retrieval, similarity
 from acclimate.evaluation.classification import (
     classification_metrics,
     predict_labels,
@@ -100,10 +100,10 @@ def _retrieval(task: RetrievalTask, encode: Encode) -> Outcome:
     distinct_documents = unit_rows(encode(distinct, "document"), "document vectors")
     # Indexing copies: only when texts repeat is a second matrix worth its memory.
     documents = distinct_documents if len(distinct) == len(row_of) else distinct_documents[row_of]
-    order = retrieval.document_order(task.document_ids)
-    ranking = retrieval.rank_documents(queries, documents, task.relevant, document_order=order)
-    scores = retrieval.retrieval_metrics(ranking)
-    pairs = (np.repeat(np.arange(len(queries)), np.diff(ranking.starts)), row_of[ranking.rows])
+    order = ranking.document_order(task.document_ids)
+    places = ranking.rank_documents(queries, documents, task.relevant, document_order=order)
+    scores = retrieval.retrieval_metrics(places)
+    pairs = (np.repeat(np.arange(len(queries)), np.diff(places.starts)), row_of[places.rows])
     shape = geometry.geometry_metrics(queries, distinct_documents, pairs)
     return Outcome(
         task=task.name,
@@ -111,7 +111,7 @@ def _retrieval(task: RetrievalTask, encode: Encode) -> Outcome:
         main_metric=task.main_metric,
         metrics={**scores.metrics, **{name: estimate.value for name, estimate in shape.items()}},
         per_item={**scores.per_query, **{name: estimate.items for name, estimate in shape.items()}},
-        top=Top(ranking.top_rows, ranking.top_scores),
+        top=Top(places.top_rows, places.top_scores),
     )
 
 

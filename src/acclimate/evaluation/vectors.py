@@ -25,12 +25,12 @@ def as_vectors(embeddings: ArrayLike, name: str) -> Vectors:
     vectors = np.asarray(embeddings, dtype=np.float32)
     if vectors.ndim != 2 or 0 in vectors.shape:
         raise DataError(f"{name} has shape {vectors.shape}", "give one vector a row: [count, dimension]")
-    # A sum is NaN or infinite when any entry is; it needs no mask of the size of the matrix.
-    bad = np.flatnonzero(~np.isfinite(vectors.sum(axis=1, dtype=np.float64)))
-    if bad.size:
-        raise DataError(
-            f"{name} holds NaN or infinity in row {bad[0]}", "check the model: its training may have diverged"
-        )
+    # A sum of squares is NaN or infinite when any entry is; it needs no mask of the size of the matrix.
+    for row in np.flatnonzero(~np.isfinite(np.einsum("nd,nd->n", vectors, vectors))):
+        if not np.isfinite(vectors[row]).all():
+            raise DataError(
+                f"{name} holds NaN or infinity in row {row}", "check the model: its training may have diverged"
+            )
     return vectors
 
 

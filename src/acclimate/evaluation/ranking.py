@@ -1,0 +1,233 @@
+"""Where documents stand for each query: exact ranks at any depth and the top, without a sort and in bounded memory.
+
+The score of a query and a document is their dot product, summed in float64 and rounded to float32. It depends on the
+two vectors alone, not on blocks, threads or the matrix product at hand, so equal documents tie. Nearly every comparison
+is settled by a float32 product, whose error is at most n u |q| |d| (Higham, Accuracy and Stability of Numerical
+Algorithms, 2002, section 3.1: n dimensions, u = 2^-24, in any order of summing); what lies closer is scored in float64.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from acclimate.core.errors import DataError
+from acclimate.evaluation.vectors import Floats, Rows, Vectors, as_vectors
+
+QUERIES_A_BLOCK = 256
+PAIRS_A_BLOCK = 4096  # scored in float64 at one time
+CROWD = 4  # times top_k candidates wait before those that fell behind are dropped
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Where each relevant document stands, and what stands at the top.
+
+    Relevant documents of query ``q`` are entries ``starts[q]:starts[q + 1]`` of ``rows``, ``grades`` and ``ranks``.
+
+    Attributes:
+        starts: ``[N + 1]``.
+        rows: document rows ``[R]``.
+        grades: relevance grades above zero ``[R]``.
+        ranks: ranks from 1 among all documents ``[R]``; infinite for a document that was not retrieved.
+        top_rows: document rows from the first rank down ``[N, K]``.
+        top_scores: their scores ``[N, K]``.
+    """
+
+    starts: Rows
+    rows: Rows
+    grades: Floats
+    ranks: Floats
+    top_rows: Rows
+    top_scores: Vectors
+
+
+def document_order(ids: Sequence[str]) -> Rows:
+    """The rank ``[M]`` of each document id in the order of its UTF-8 bytes, as ``rank_documents`` takes it."""
+    order = np.empty(len(ids), dtype=np.int64)
+    order[sorted(range(len(ids)), key=lambda row: ids[row].encode())] = np.arange(len(ids))
+    return order
+
+
+def rank_documents(
+    query_embeddings: Vectors,
+    document_embeddings: Vectors,
+    relevant: Sequence[Mapping[int, int]],
+    *,
+    document_order: Rows | None = None,
+    top_k: int = 100,
+    block_bytes: int = 16 << 20,
+) -> Ranking:
+    """Ranks all documents for every query by dot product (cosine when rows have length one).
+
+    Ranks are exact at any depth: they are counted, not read off a sorted list. A document counts as above another when
+    it scores more, or scores the same and has the later id.
+
+    Args:
+        query_embeddings: ``[N, D]``.
+        document_embeddings: ``[M, D]``; read once from first to last, so that a memory map serves.
+        relevant: for each query, document row -> grade; grades of zero and below count as not relevant.
+        document_order: ``[M]`` from ``document_order(ids)`` for the tie rule; by row number when there are no ids.
+        top_k: how many documents at the top are kept.
+        block_bytes: the most that one block of scores may occupy (one document for 256 queries at least).
+
+    Raises:
+        DataError: shapes do not fit, a query has no relevant document, or a row does not exist.
+    """
+    queries, documents = as_vectors(query_embeddings, "query_embeddings"), as_vectors(document_embeddings, "documents")
+    if queries.shape[1] != documents.shape[1]:
+        raise DataError(
+            f"queries have {queries.shape[1]} dimensions, documents {documents.shape[1]}",
+            "encode both with the same model",
+        )
+    starts, rows, grades = flatten(relevant, len(queries), len(documents))
+    order = np.arange(len(documents)) if document_order is None else document_order
+    scorer = _Scorer(queries, documents)
+    above = _Above(scorer, order, starts, rows)
+    top = _Top(scorer, order, min(top_k, len(documents)))
+    height = min(QUERIES_A_BLOCK, len(queries))
+    width = max(1, min(block_bytes // (4 * height), len(documents)))
+    buffer = np.empty(height * width, dtype=np.float32)
+    for left in range(0, len(documents), width):
+        block = documents[left : left + width].T
+        for upper in range(0, len(queries), height):
+            some = queries[upper : upper + height]
+            scores = np.matmul(some, block, out=buffer[: len(some) * block.shape[1]].reshape(len(some), -1))
+            for query, row in enumerate(scores, upper):
+                above.see(query, left, row)
+                top.see(query, left, row)
+    return Ranking(starts, rows, grades, above.count.astype(np.float64) + 1, *top.settle())
+
+
+def flatten(relevant: Sequence[Mapping[int, int]], queries: int, documents: int) -> tuple[Rows, Rows, Floats]:
+    """Judgments as ``starts``, ``rows`` and ``grades`` of a ``Ranking``; see ``rank_documents`` for what is refused."""
+    if len(relevant) != queries:
+        raise DataError(f"{queries} queries but relevance for {len(relevant)}", "give one entry for every query")
+    judged = [[(row, grade) for row, grade in of_query.items() if grade > 0] for of_query in relevant]
+    for query, of_query in enumerate(judged):
+        if not of_query:
+            raise DataError(
+                f"query {query} has no relevant document", "add its relevant document or leave the query out"
+            )
+    starts = np.cumsum([0, *map(len, judged)])
+    flat = np.array([entry for of_query in judged for entry in of_query], dtype=np.int64).reshape(-1, 2)
+    rows, grades = flat[:, 0], flat[:, 1].astype(np.float64)
+    outside = np.flatnonzero((rows < 0) | (rows >= documents))
+    if outside.size:
+        query = int(np.searchsorted(starts, outside[0], side="right")) - 1
+        raise DataError(
+            f"query {query} names document {rows[outside[0]]}, but documents are 0 to {documents - 1}",
+            "use row numbers of the document embeddings, counted from 0",
+        )
+    return starts, rows, grades
+
+
+def count_above(scores: Vectors, order: Rows, score: float, place: int) -> int:
+    """How many scores ``[M]`` stand above a document of this score and this place in the order of ids."""
+    ties = np.flatnonzero(scores == score)
+    return int(np.count_nonzero(scores > score) + np.count_nonzero(order[ties] > place))
+
+
+class _Scorer:
+    """Scores of single pairs, and how far a float32 product of any shape may be from them."""
+
+    def __init__(self, queries: Vectors, documents: Vectors) -> None:
+        self.documents = documents
+        self.queries = queries.astype(np.float64)
+        longest = math.sqrt(float(_squared_lengths(documents).max()))
+        # Eight more roundings than the dot product has: of a score to float32, of a limit, of the lengths themselves.
+        rounding = (queries.shape[1] + 8) * 2.0**-24
+        self.slack = np.sqrt(_squared_lengths(queries).astype(np.float64)) * (longest * rounding / (1 - rounding))
+
+    def __call__(self, query: int | Rows, rows: Rows) -> Vectors:
+        """Scores ``[R]`` of documents ``rows`` ``[R]`` with one query, or with one query for each."""
+        scores = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), PAIRS_A_BLOCK):
+            few = slice(start, start + PAIRS_A_BLOCK)
+            left = self.queries[query] if isinstance(query, int) else self.queries[query[few]]
+            # Not a matrix product: its order of summing depends on its shape.
+            scores[few] = (left * self.documents[rows[few]]).sum(axis=1)
+        return scores
+
+
+class _Above:
+    """Counts what stands above each relevant document."""
+
+    def __init__(self, scorer: _Scorer, order: Rows, starts: Rows, rows: Rows) -> None:
+        self._scorer, self._order, self._starts, self._rows = scorer, order, starts.tolist(), rows
+        query = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        self._scores = scorer(query, rows)
+        slack = scorer.slack[query]
+        self._low = (self._scores - slack).astype(np.float32)
+        self._high = (self._scores + slack).astype(np.float32)
+        self.count = np.zeros(len(rows), dtype=np.int64)
+
+    def see(self, query: int, left: int, row: Vectors) -> None:
+        """Takes the product ``[W]`` of a query with documents from ``left`` on."""
+        for entry in range(self._starts[query], self._starts[query + 1]):
+            surely = np.count_nonzero(row > self._high[entry])
+            self.count[entry] += surely
+            not_below = row >= self._low[entry]
+            if np.count_nonzero(not_below) > surely:
+                close = left + np.flatnonzero(not_below & (row <= self._high[entry]))
+                scores = self._scorer(query, close)
+                place = int(self._order[self._rows[entry]])
+                self.count[entry] += count_above(scores, self._order[close], self._scores[entry], place)
+
+
+class _Top:
+    """Keeps the documents that may still be among the first ``count`` of each query."""
+
+    def __init__(self, scorer: _Scorer, order: Rows, count: int) -> None:
+        self._scorer, self._order, self._count = scorer, order, count
+        queries = len(scorer.queries)
+        self._limit = np.full(queries, -np.inf, dtype=np.float32)
+        self._rows: list[list[Rows]] = [[] for _ in range(queries)]
+        self._scores: list[list[Vectors]] = [[] for _ in range(queries)]
+        self._waiting = [0] * queries
+
+    def see(self, query: int, left: int, row: Vectors) -> None:
+        """Takes the product ``[W]`` of a query with documents from ``left`` on."""
+        if not self._rows[query]:
+            self._raise_limit(query, row)
+        candidates = np.flatnonzero(row >= self._limit[query])
+        if not candidates.size:
+            return
+        self._rows[query].append(left + candidates)
+        self._scores[query].append(row[candidates])
+        self._waiting[query] += candidates.size
+        if self._waiting[query] > CROWD * self._count:
+            self._drop(query)
+
+    def settle(self) -> tuple[Rows, Vectors]:
+        """Rows and scores ``[N, K]`` from the first rank down."""
+        rows = np.empty((len(self._rows), self._count), dtype=np.int64)
+        scores = np.empty(rows.shape, dtype=np.float32)
+        for query in range(len(rows)):
+            rows[query], scores[query] = self._first(query, np.concatenate(self._rows[query]))
+        return rows, scores
+
+    def _raise_limit(self, query: int, scores: Vectors) -> None:
+        """What scores less than the last of the first ``count``, by more than the error of both, is out."""
+        if len(scores) > self._count:
+            last = np.partition(scores, len(scores) - self._count)[len(scores) - self._count]
+            self._limit[query] = max(self._limit[query], last - 2 * self._scorer.slack[query])
+
+    def _drop(self, query: int) -> None:
+        rows, scores = np.concatenate(self._rows[query]), np.concatenate(self._scores[query])
+        self._raise_limit(query, scores)
+        kept = scores >= self._limit[query]
+        rows, scores = rows[kept], scores[kept]
+        if len(rows) > CROWD * self._count:  # more documents within the error than are asked for
+            rows, scores = self._first(query, rows)
+        self._rows[query], self._scores[query], self._waiting[query] = [rows], [scores], len(rows)
+
+    def _first(self, query: int, rows: Rows) -> tuple[Rows, Vectors]:
+        scores = self._scorer(query, rows)
+        first = np.lexsort((-self._order[rows], -scores))[: self._count]
+        return rows[first], scores[first]
+
+
+def _squared_lengths(vectors: Vectors) -> Vectors:
+    return np.asarray(np.einsum("nd,nd->n", vectors, vectors), np.float32)
