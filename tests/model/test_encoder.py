@@ -115,6 +115,20 @@ def test_encode_leaves_mode_and_gradients_alone_and_drops_nothing(tiny_model):
     assert all(parameter.grad is None for parameter in encoder.parameters())
 
 
+def test_texts_that_are_the_same_are_read_once(tiny_model):
+    encoder = load_encoder(tiny_model)
+    encoder.encode(["the first time tries packing"])
+    read = []
+    encoder.backbone.register_forward_pre_hook(
+        lambda _, args, kwargs: read.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
+    some = encoder.encode(["a cat", "software"])
+    once, read[:] = sum(read), []
+    repeated = encoder.encode(["software", "a cat", "software", "software", "a cat"])
+    assert sum(read) == once
+    np.testing.assert_allclose(repeated, some[[1, 0, 1, 1, 0]], atol=1e-6)
+
+
 def test_encode_tells_its_progress(tiny_model):
     told: list[tuple[int, int]] = []
     load_encoder(tiny_model).encode(["a cat"] * 5000, progress=lambda done, total: told.append((done, total)))

@@ -346,7 +346,7 @@ class Encoder(nn.Module):
         precision: Literal["fp32", "bf16"] = "fp32",
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
-        """Unit vectors of the texts.
+        """Unit vectors of the texts. Texts that are the same are read once.
 
         Args:
             texts: N texts.
@@ -367,9 +367,11 @@ class Encoder(nn.Module):
         try:
             for start in range(0, len(texts), _CHUNK):
                 chunk = texts[start : start + _CHUNK]
-                tokens = Tokens.of(self.tokenize(chunk, role), prompt_length)
+                places = {text: place for place, text in enumerate(dict.fromkeys(chunk))}
+                tokens = Tokens.of(self.tokenize(list(places), role), prompt_length)
                 with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    vectors[start : start + len(chunk)] = self(tokens).cpu().numpy()
+                    distinct = self(tokens).cpu().numpy()
+                vectors[start : start + len(chunk)] = distinct[[places[text] for text in chunk]]
                 if progress is not None:
                     progress(start + len(chunk), len(texts))
         finally:
