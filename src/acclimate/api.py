@@ -52,6 +52,7 @@ def evaluate(
     train: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     seed: int = 42,
+    no_cache: bool = False,
 ) -> dict[str, Any]:
     """Scores a model, beside another one if asked.
 
@@ -62,6 +63,7 @@ def evaluate(
         train: labeled texts to learn from, when ``test`` has labels.
         columns: role -> column name.
         seed: of the resampling.
+        no_cache: encode all texts, where vectors of an earlier call would be read from disk.
 
     Returns:
         ``metrics`` by name, and with a baseline its metrics (``baseline``) and the differences (``delta``): value,
@@ -80,6 +82,7 @@ def evaluate(
         train=None if train is None else Path(train),
         columns=columns or {},
         seed=seed,
+        cache=not no_cache,
     )
 
 
@@ -159,7 +162,7 @@ def fit(
         out: the run folder, ``runs/STEM-OF-TRAIN`` by default.
         keep: ``anyway`` puts the tuned model into ``model/`` whatever the gate says.
         strict: a gain that is not proven does not pass.
-        no_cache: compute blocks that don't train anew each time, where their states would be kept on disk.
+        no_cache: keep neither states of blocks that don't train nor vectors of the base on disk: compute them anew.
         restart: forget an earlier run in ``out``.
         quiet: print nothing.
         json: print for people on standard error.

@@ -69,7 +69,9 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="Run folder. [runs/STEM-OF-TRAIN]")] = None,
     keep: Annotated[str | None, typer.Option(help="'anyway': model/ is the tuned model in any case.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="A gain that is not proven does not pass.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no states of frozen blocks on disk.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Keep no states of frozen blocks and no vectors on disk.")
+    ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -119,6 +121,7 @@ def evaluate(
     train: Annotated[Path | None, typer.Option(help="Labeled texts to learn from, for labeled TEST.")] = None,
     columns: Columns = "",
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep vectors on disk.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -129,7 +132,15 @@ def evaluate(
 
     show = Show(quiet=quiet, json=json)
     document = evaluate_model(
-        model, test, baseline=baseline, train=train, columns=_columns(columns), seed=seed, say=show.say
+        model,
+        test,
+        baseline=baseline,
+        train=train,
+        columns=_columns(columns),
+        seed=seed,
+        cache=not no_cache,
+        say=show.say,
+        progress=show.encoding,
     )
     if json:
         _print_json(document)

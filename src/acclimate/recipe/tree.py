@@ -41,7 +41,8 @@ class TrainingSettings(Settings):
 
     ``micro_batch`` is how many rows of the batch one pass may hold in memory: all by default, and fewer where memory
     does not allow it. The loss is that of the whole batch; several passes cost one more forward pass. ``cache`` keeps
-    what blocks that don't train say of each text on disk for the run, so that they are computed once.
+    on disk what is computed once then: for the run what blocks that don't train say of each text, and in the cache
+    folder the base's vectors of the test texts, for later runs too.
     """
 
     lr: PositiveFloat | Auto = "auto"

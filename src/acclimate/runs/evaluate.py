@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.data.examples import Dataset, Kind, RetrievalSet
 from acclimate.data.readers import read, read_test
 from acclimate.data.split import leaks, without
-from acclimate.evaluation import RetrievalTask, Task, compare
+from acclimate.evaluation import Encode, RetrievalTask, Task, compare
 from acclimate.evaluation import evaluate as score
 from acclimate.evaluation.efficiency import efficiency_metrics
 from acclimate.model.bases import resolve
+from acclimate.model.encoder import Encoder
 from acclimate.model.store import load_encoder
+from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.prepare import notes_of
 from acclimate.runs.tasks import task_of
 
@@ -28,11 +31,22 @@ def evaluate_model(
     train: Path | None,
     columns: Mapping[str, str],
     seed: int,
+    cache: bool = True,
     say: Callable[[str], None] = lambda note: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """What ``evaluate --json`` prints: metrics, and with a baseline its metrics and the differences.
 
-    ``say`` takes what a user should know about the data, a line each.
+    Args:
+        model: what is scored.
+        test: a file or BEIR folder.
+        baseline: a second model.
+        train: labeled texts to learn from, when ``test`` has labels.
+        columns: role -> column name.
+        seed: of the resampling.
+        cache: vectors are read from disk when the model has encoded these texts before, and kept there.
+        say: takes what a user should know about the data, a line each.
+        progress: told (texts done, texts in all) while texts are encoded.
 
     Raises:
         UsageError: no such model, or ``train`` without labels to learn.
@@ -42,7 +56,7 @@ def evaluate_model(
     other = resolve(baseline) if baseline is not None else None
     task = _task(test, train, columns, say)
     encoder = load_encoder(folder)
-    outcome = score(task, encoder.encode)
+    outcome = score(task, _encode(encoder, folder, cache, progress))
     document: dict[str, Any] = {"schema": 1, "metrics": dict(outcome.metrics)}
     if isinstance(task, RetrievalTask):
         queries, documents = list(task.queries[:_TIMED]), list(task.documents[:_TIMED])
@@ -50,10 +64,16 @@ def evaluate_model(
             encoder.encode, queries, documents, model_folder=folder, clock=time.perf_counter
         )
     if other is not None:
-        before = score(task, load_encoder(other).encode)
+        before = score(task, _encode(load_encoder(other), other, cache, progress))
         document["baseline"] = before.metrics
         document["delta"] = compare(before, outcome, seed)
     return document
+
+
+def _encode(encoder: Encoder, folder: Path, cache: bool, progress: Callable[[int, int], None] | None) -> Encode:
+    if cache:
+        return KnownVectors(encoder, folder, progress=progress).encode
+    return partial(encoder.encode, progress=progress)
 
 
 def _task(test: Path, train: Path | None, columns: Mapping[str, str], say: Callable[[str], None]) -> Task:

@@ -18,6 +18,7 @@ from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
 from acclimate.engine.precision import check_precision, fastest_precision
 from acclimate.evaluation import (
+    Encode,
     GeneralOutcome,
     Outcome,
     RetrievalTask,
@@ -39,6 +40,7 @@ from acclimate.recipe.tree import Recipe
 from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
 from acclimate.runs.card import model_card
+from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.machine import choose_device, environment
 from acclimate.runs.merging import Trial, blend, choose, floor_of, sweep
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
@@ -157,7 +159,7 @@ class _Run:
         else:
             alpha, trials = self._merge(trainer)
             self.show.stage("after", "scoring the tuned model")
-            after, general_after = self._score()
+            after, general_after = self._score(self._encode)
         scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
         self._save(scores, before, after)
         self.show.result(scores, self.workspace.path)
@@ -220,19 +222,23 @@ class _Run:
             with np.load(cached[0], allow_pickle=False) as test, np.load(cached[1], allow_pickle=False) as general:
                 return Outcome.from_arrays(dict(test)), GeneralOutcome.from_arrays(dict(general))
         self.show.stage("before", "scoring the base")
-        before, general_before = self._score()
+        before, general_before = self._score(self._encode_base())
         _save_arrays(cached[0], before.to_arrays())
         _save_arrays(cached[1], general_before.to_arrays())
         self.show.scores(before.metrics, general_before.score)
         return before, general_before
 
-    def _score(self) -> tuple[Outcome, GeneralOutcome]:
-        encode = self._encode
+    def _score(self, encode: Encode) -> tuple[Outcome, GeneralOutcome]:
         return evaluate(self.prepared.test, encode), evaluate_general(self.prepared.general_test, encode)
 
     def _encode(self, texts: Sequence[str], role: str) -> np.ndarray:
         """Test vectors are always float32, so that `evaluate` finds the same figures on any machine."""
         return self.encoder.encode(texts, role, progress=self.show.encoding)
+
+    def _encode_base(self) -> Encode:
+        if not self.recipe.training.cache:
+            return self._encode
+        return KnownVectors(self.encoder, self.base, progress=self.show.encoding).encode
 
     def _encode_dev(self, texts: Sequence[str], role: str) -> np.ndarray:
         precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
