@@ -11,6 +11,7 @@ draws the same dropout both times. Objectives and regularizers see one batch and
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def backward(unit: TrainingUnit, inputs: Inputs, passes: int, within: Surroundin
     Returns:
         the loss terms by name, without graph.
     """
-    sizes = _even(len(inputs.tokens.lengths), passes)
+    sizes = _even(inputs.tokens.lengths.cpu(), passes)
     if len(sizes) == 1:
         with within(0):
             terms = unit(inputs)
@@ -61,6 +62,10 @@ def _total(terms: dict[str, Tensor], scale: float) -> Tensor:
     return torch.stack(list(terms.values())).sum() * scale
 
 
-def _even(texts: int, passes: int) -> list[int]:
-    passes = max(1, min(passes, texts))
-    return [texts * (n + 1) // passes - texts * n // passes for n in range(passes)]
+def _even(lengths: Tensor, passes: int) -> list[int]:
+    """How many texts each pass has, so that all have about as many tokens: documents may be longer than queries."""
+    ends = lengths.cumsum(0)  # [U]
+    wanted = lengths.sum().double() * torch.arange(1, passes) / passes
+    cuts = torch.searchsorted(ends, wanted).add(1).unique().tolist()
+    bounds = [0, *(cut for cut in cuts if cut < len(lengths)), len(lengths)]
+    return [end - start for start, end in pairwise(bounds)]

@@ -95,8 +95,15 @@ def rank_documents(
             some = queries[upper : upper + height]
             scores = np.matmul(some, block, out=buffer[: len(some) * block.shape[1]].reshape(len(some), -1))
             for query, row in enumerate(scores, upper):
-                above.see(query, left, row)
-                top.see(query, left, row)
+                limit = top.limit(query, row)
+                columns = np.flatnonzero(row >= limit)
+                highest = row[columns]
+                top.see(query, left + columns, highest)
+                for entry in above.entries(query):
+                    if above.low[entry] >= limit:  # so nothing else matters, and these are few
+                        above.see(query, entry, highest, left + columns)
+                    else:
+                        above.see(query, entry, row, left + np.arange(len(row)))
     return Ranking(starts, rows, grades, above.count.astype(np.float64) + 1, *top.settle())
 
 
@@ -159,21 +166,24 @@ class _Above:
         query = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         self._scores = scorer(query, rows)
         slack = scorer.slack[query]
-        self._low = (self._scores - slack).astype(np.float32)
+        self.low = (self._scores - slack).astype(np.float32)
         self._high = (self._scores + slack).astype(np.float32)
         self.count = np.zeros(len(rows), dtype=np.int64)
 
-    def see(self, query: int, left: int, row: Vectors) -> None:
-        """Takes the product ``[W]`` of a query with documents from ``left`` on."""
-        for entry in range(self._starts[query], self._starts[query + 1]):
-            surely = np.count_nonzero(row > self._high[entry])
-            self.count[entry] += surely
-            not_below = row >= self._low[entry]
-            if np.count_nonzero(not_below) > surely:
-                close = left + np.flatnonzero(not_below & (row <= self._high[entry]))
-                scores = self._scorer(query, close)
-                place = int(self._order[self._rows[entry]])
-                self.count[entry] += count_above(scores, self._order[close], self._scores[entry], place)
+    def entries(self, query: int) -> range:
+        """The numbers of a query's relevant documents."""
+        return range(self._starts[query], self._starts[query + 1])
+
+    def see(self, query: int, entry: int, products: Vectors, rows: Rows) -> None:
+        """Takes the products ``[W]`` of a query with documents ``rows`` ``[W]``, for one of its relevant documents."""
+        surely = np.count_nonzero(products > self._high[entry])
+        self.count[entry] += surely
+        not_below = products >= self.low[entry]
+        if np.count_nonzero(not_below) > surely:
+            close = rows[not_below & (products <= self._high[entry])]
+            scores = self._scorer(query, close)
+            place = int(self._order[self._rows[entry]])
+            self.count[entry] += count_above(scores, self._order[close], self._scores[entry], place)
 
 
 class _Top:
@@ -187,16 +197,20 @@ class _Top:
         self._scores: list[list[Vectors]] = [[] for _ in range(queries)]
         self._waiting = [0] * queries
 
-    def see(self, query: int, left: int, row: Vectors) -> None:
-        """Takes the product ``[W]`` of a query with documents from ``left`` on."""
+    def limit(self, query: int, row: Vectors) -> np.float32:
+        """What scores less in products ``[W]`` like these is out."""
         if not self._rows[query]:
             self._raise_limit(query, row)
-        candidates = np.flatnonzero(row >= self._limit[query])
-        if not candidates.size:
+        limit: np.float32 = self._limit[query]
+        return limit
+
+    def see(self, query: int, rows: Rows, products: Vectors) -> None:
+        """Takes documents ``[C]`` whose products with a query ``[C]`` are not below its limit."""
+        if not rows.size:
             return
-        self._rows[query].append(left + candidates)
-        self._scores[query].append(row[candidates])
-        self._waiting[query] += candidates.size
+        self._rows[query].append(rows)
+        self._scores[query].append(products)
+        self._waiting[query] += rows.size
         if self._waiting[query] > CROWD * self._count:
             self._drop(query)
 
