@@ -1,14 +1,15 @@
 """Speed beside sentence-transformers: ``python benchmarks/speed.py --data DIR``.
 
 Whole training runs (optimizer included, tokenizing and evaluation left out on both sides) and encoding, on real text of
-natural length. Each cell runs in a process of its own, so that its peak of memory is its own; repetitions alternate
-between all rows. Every cell is a file under ``--out``; a second call measures what is missing. About 45 minutes on 2
-cores that do nothing else (``--quick``: minutes). DIR is what ``benchmarks/data.py`` builds.
+natural length; ranking of random vectors; what the command line takes to answer. Each cell runs in a process of its
+own, so that its peak of memory is its own; repetitions alternate between all rows. Every cell is a file under
+``--out``; a second call measures what is missing. About 100 minutes on one core that does nothing else (``--quick``:
+minutes). DIR is what ``benchmarks/data.py`` builds.
 """
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from typing import Any
 
 import numpy as np
 from common import RESULTS, Cells, Result, table, write_table
+from speed_memory import held_bytes, peak_bytes
+from speed_ranking import measure_ranking
 
 from acclimate.core.files import read_jsonl, write_jsonl
 
@@ -49,6 +52,10 @@ TRAINING: dict[str, Options] = {
     "ours, top 2 layers": {"who": "ours", "epochs": 3, "layers": 2},
     "ours, top layer, nothing kept": {"who": "ours", "epochs": 3, "layers": 1, "cache": False},
     "ours, batch 960 in passes of 64": {"who": "ours", "epochs": 4, "batch_size": 960, "micro_batch": 64},
+    "ours, batch 2048 in passes of 64": {
+        **{"who": "ours", "epochs": 2, "batch_size": 2048, "micro_batch": 64},
+        "pairs": 2200,
+    },
 }
 ENCODING: dict[str, Options] = {
     "peer": {"who": "peer"},
@@ -56,6 +63,16 @@ ENCODING: dict[str, Options] = {
     "ours, fp32": {"who": "ours", "precision": "fp32"},
     "ours, bf16": {"who": "ours", "precision": "bf16"},
 }
+#: Ways to rank, each from the same vectors in memory to metrics. All take two threads where they can.
+RANKING: dict[str, Options] = {
+    "all sorted, by scikit-learn and NumPy": {"who": "sorted"},
+    "peer's InformationRetrievalEvaluator": {"who": "peer"},
+    "faiss, the first 100": {"who": "faiss"},
+    "ours": {"who": "ours"},
+    "ours, 10,000 x 1,000,000": {"who": "ours", "queries": 10_000, "documents": 1_000_000},
+}
+STARTING: dict[str, Options] = {"acclimate --help": {}}
+_LARGE = ("pairs", "queries", "documents")  # settings of rows that --quick leaves out
 
 
 def main() -> None:
@@ -71,12 +88,16 @@ def main() -> None:
         return
     out = arguments.out or RESULTS / ("speed-quick" if arguments.quick else "speed")
     repeats, pairs, texts = (1, 128, 200) if arguments.quick else (REPEATS, PAIRS, TEXTS)
-    cells = Cells(out / "cells", planned=repeats * (len(TRAINING) + len(ENCODING)))
+    kinds = {"training": TRAINING, "encoding": ENCODING, "ranking": RANKING, "starting": STARTING}
+    sizes = {"training": pairs, "encoding": texts, "ranking": 2_000 if arguments.quick else 100_000, "starting": 1}
+    cells = Cells(out / "cells", planned=repeats * sum(map(len, kinds.values())))
     found: dict[tuple[str, str], list[Result]] = {}
     for repeat in range(repeats):
-        for what, rows, size in (("training", TRAINING, pairs), ("encoding", ENCODING, texts)):
+        for what, rows in kinds.items():
             for name, options in rows.items():
-                config = {**options, "what": what, "size": size, "seed": repeat}
+                if arguments.quick:
+                    options = {key: value for key, value in options.items() if key not in _LARGE}
+                config = {**options, "what": what, "size": sizes[what], "seed": repeat}
                 work = partial(_in_own_process, arguments.data, config)
                 key = f"{what}-{name.replace(', ', '-').replace(' ', '_')}-{repeat}"
                 found.setdefault((what, name), []).append(cells.measure(key, config, work))
@@ -88,7 +109,8 @@ def main() -> None:
 
 def _in_own_process(data: Path, config: Options) -> Result:
     command = [sys.executable, __file__, "--data", str(data), "--cell", json.dumps(config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    threads = {"OMP_NUM_THREADS": "2"} if config["what"] == "ranking" else {}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **threads})
     if done.returncode:
         raise SystemExit(f"{config}\n{done.stderr}")
     result: Result = json.loads(done.stdout.splitlines()[-1])
@@ -96,13 +118,19 @@ def _in_own_process(data: Path, config: Options) -> Result:
 
 
 def _cell(data: Path, config: Options) -> Result:
-    """One measurement, with the peak of this process's memory and what of it was there before."""
-    measure = {"training": _training, "encoding": _encoding}[config["what"]]
-    return {**measure(data, config), "peak_bytes": _peak_bytes()}
+    match config["what"]:
+        case "training":
+            return _training(data, config)
+        case "encoding":
+            return _encoding(data, config)
+        case "ranking":
+            return measure_ranking({"queries": 1_000, "documents": config["size"], **config})
+        case _:
+            return _starting()
 
 
 def _training(data: Path, config: Options) -> Result:
-    rows = list(islice(read_jsonl(data / SET / "train.jsonl"), config["size"]))
+    rows = list(islice(read_jsonl(data / SET / "train.jsonl"), config.get("pairs", config["size"])))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         test = _test(data, folder / "test")
@@ -125,9 +153,9 @@ def _train_peer(rows: Sequence[Options], test: Path, config: Options, folder: Pa
     if not config.get("dropout", True):
         peer.without_dropout()
     pairs = [(row["query"], row["positive"]) for row in rows]
-    cpu, before = time.process_time(), _peak_bytes()
+    cpu, before = time.process_time(), held_bytes()
     seconds = peer.train(pairs, rate=5e-5, seed=config["seed"], epochs=config["epochs"], bf16=config.get("bf16", False))
-    cpu, peak = time.process_time() - cpu, _peak_bytes()
+    cpu, peak = time.process_time() - cpu, peak_bytes()
     task = retrieval_task("test", read_test(test))
     return {
         "seconds": seconds,
@@ -153,7 +181,7 @@ def _train_ours(rows: Sequence[Options], test: Path, config: Options, folder: Pa
         "data.dev_share": 0.02,
         **({"method.kind": "last_layers", "method.layers": config["layers"]} if "layers" in config else {}),
     }
-    cpu, before = time.process_time(), _peak_bytes()
+    cpu, before = time.process_time(), held_bytes()
     run = acclimate.fit(
         folder / "train.jsonl",
         test=test,
@@ -174,7 +202,7 @@ def _train_ours(rows: Sequence[Options], test: Path, config: Options, folder: Pa
         "cpu_seconds": time.process_time() - cpu,
         "pairs": cost["train_seconds"] * cost["examples_per_second"],
         "ndcg": run.scores["test"]["after"]["ndcg@10"],
-        "training_bytes": _peak_bytes() - before,
+        "training_bytes": peak_bytes() - before,
     }
 
 
@@ -226,8 +254,12 @@ def _test(data: Path, folder: Path) -> Path:
     return folder
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _starting() -> Result:
+    before = os.times()
+    subprocess.run([Path(sys.executable).with_name("acclimate"), "--help"], check=True, stdout=subprocess.DEVNULL)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"seconds": after.elapsed - before.elapsed, "cpu_seconds": cpu}
 
 
 def _page(found: dict[tuple[str, str], list[Result]], pairs: int, texts: int, provenance: Sequence[str]) -> list[str]:
@@ -280,7 +312,40 @@ def _page(found: dict[tuple[str, str], list[Result]], pairs: int, texts: int, pr
                 if what == "encoding"
             ],
         ),
+        "",
+        "## Ranking",
+        "",
+        "1,000 queries and 100,000 documents of 384 dimensions where nothing else is said, two threads. What faiss "
+        "takes to copy the documents is counted, and it gives no rank below 100. Memory is above the vectors.",
+        "",
+        *table(
+            ("row", "seconds", "beside ours", "memory, MB", "MRR@10", "median rank"),
+            [
+                (
+                    name,
+                    _spread([r["seconds"] for r in results], "{:.2f}"),
+                    f"{_seconds(results) / _seconds(found['ranking', 'ours']):.2f}x",
+                    _spread([r["above_bytes"] / 1e6 for r in results], "{:.0f}"),
+                    f"{median(r['mrr@10'] for r in results):.4f}",
+                    f"{median(r['median_rank'] for r in results):g}" if "median_rank" in results[0] else "",
+                )
+                for (what, name), results in found.items()
+                if what == "ranking"
+            ],
+        ),
+        "",
+        "## Starting",
+        "",
+        *(
+            f"`{name}`: {_spread([r['cpu_seconds'] for r in results], '{:.2f}')} s of CPU time."
+            for (what, name), results in found.items()
+            if what == "starting"
+        ),
     ]
+
+
+def _seconds(results: Sequence[Result]) -> float:
+    return median(result["seconds"] for result in results)
 
 
 def _rate(results: Sequence[Result], unit: str) -> float:

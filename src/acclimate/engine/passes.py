@@ -66,6 +66,6 @@ def _even(lengths: Tensor, passes: int) -> list[int]:
     """How many texts each pass has, so that all have about as many tokens: documents may be longer than queries."""
     ends = lengths.cumsum(0)  # [U]
     wanted = lengths.sum().double() * torch.arange(1, passes) / passes
-    cuts = torch.searchsorted(ends, wanted).add(1).unique().tolist()
-    bounds = [0, *(cut for cut in cuts if cut < len(lengths)), len(lengths)]
+    cuts = set((torch.searchsorted(ends, wanted) + 1).tolist())
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(lengths)), len(lengths)]
     return [end - start for start, end in pairwise(bounds)]
