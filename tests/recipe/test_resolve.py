@@ -23,6 +23,7 @@ FACTS = Facts(
     base_distance=0.9,
     device="cpu",
     precision="bf16",
+    packs=True,
 )
 
 
@@ -182,6 +183,11 @@ def test_more_rows_take_fewer_epochs_but_see_no_fewer_examples() -> None:
     assert epochs[0] <= 10  # a small set is not drilled without end
     seen = [n * e for n, e in zip(rows, epochs, strict=True)]
     assert all(later >= 0.98 * earlier for earlier, later in pairwise(seen))
+
+
+def test_a_base_that_cannot_be_packed_is_said_to_be_padded() -> None:
+    assert "texts are packed, without padding" in plan().reasons
+    assert "texts are padded, in groups of like length" in plan(packs=False).reasons
 
 
 def test_reasons_name_what_was_decided() -> None:

@@ -37,6 +37,7 @@ class Facts:
         base_distance: mean cosine distance of different general texts under the base.
         device: the device that ``auto`` means here.
         precision: the fastest format that the device has.
+        packs: whether the base reads texts one after another in one row.
     """
 
     rows: int
@@ -46,6 +47,7 @@ class Facts:
     base_distance: float
     device: str
     precision: Precision
+    packs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
         f"{decided.precision}",
+        "texts are packed, without padding" if facts.packs else "texts are padded, in groups of like length",
     )
     return Plan(resolved, decided, reasons, _warnings(decided.batch_size, training.weight_decay))
 

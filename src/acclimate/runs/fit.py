@@ -186,6 +186,7 @@ class _Run:
             base_distance=self._base_distance(),
             device=device,
             precision=fastest_precision(device),
+            packs=torch.device(device).type == "cpu" and self.encoder.packs,
         )
         plan = resolve(self.request.recipe, facts)
         known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best
