@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acclimate.core.files import write_jsonl
 from acclimate.data.examples import Dataset, Example, Rejected, normalized
@@ -16,6 +16,7 @@ from acclimate.data.scripts import script_shares
 
 _SHOWN = 20
 _MAX_LABELS = 100
+_TOKENIZED = 4096  # texts at one time
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +137,16 @@ def _lengths(
 ) -> dict[str, Any]:
     described: dict[str, Any] = {"count": len(texts), "characters": _quantiles([len(text) for text in texts])}
     if token_lengths is not None:
-        tokens = token_lengths(texts)
+        # Some at a time: a tokenizer keeps far more of a text than its tokens until it is done.
+        parts = [token_lengths(texts[start : start + _TOKENIZED]) for start in range(0, len(texts), _TOKENIZED)]
+        tokens = np.concatenate(parts)
         described["tokens"] = _quantiles(tokens)
         if max_length is not None:
-            described["truncated"] = float(np.mean(np.asarray(tokens) > max_length))
+            described["truncated"] = float(np.mean(tokens > max_length))
     return described
 
 
-def _quantiles(values: Sequence[int]) -> dict[str, int]:
+def _quantiles(values: ArrayLike) -> dict[str, int]:
     p50, p95, top = np.percentile(np.asarray(values), [50, 95, 100], method="higher").tolist()
     return {"p50": int(p50), "p95": int(p95), "max": int(top)}
 

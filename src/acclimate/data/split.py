@@ -1,6 +1,7 @@
 """Train, dev and test without leaks: what belongs together stays on one side."""
 
 import hashlib
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -101,14 +102,16 @@ def components(examples: Sequence[Example]) -> NDArray[np.int64]:
     from scipy.sparse.csgraph import connected_components
 
     owner: dict[tuple[str, str], int] = {}
-    edges: list[tuple[int, int]] = []
+    members, owners = array("q"), array("q")  # an edge for each key: tuples would weigh as much as the texts
     for row, example in enumerate(examples):
-        edges += [(row, owner.setdefault(key, row)) for key in _keys(example)]
+        for key in _keys(example):
+            members.append(row)
+            owners.append(owner.setdefault(key, row))
     # Sorted, so that which neighbors are compared in a crowded bucket does not depend on the order of the rows.
     texts = sorted(text for kind, text in owner if kind == "text")
     rows = np.array([owner["text", text] for text in texts], np.int64)
     alike = rows[near_duplicates(texts)] if texts else np.empty((0, 2), np.int64)
-    left, right = np.concatenate([np.array(edges, np.int64).reshape(-1, 2), alike]).T
+    left, right = (np.concatenate(ends) for ends in ((members, alike[:, 0]), (owners, alike[:, 1])))
     size = len(examples)
     graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(size, size))
     numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)

@@ -46,7 +46,8 @@ class Ranking:
 def document_order(ids: Sequence[str]) -> Rows:
     """The rank ``[M]`` of each document id in the order of its UTF-8 bytes, as ``rank_documents`` takes it."""
     order = np.empty(len(ids), dtype=np.int64)
-    order[sorted(range(len(ids)), key=lambda row: ids[row].encode())] = np.arange(len(ids))
+    # Strings compare by code point, which is the order of their UTF-8 bytes.
+    order[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
     return order
 
 
@@ -219,7 +220,7 @@ class _Top:
         rows = np.empty((len(self._rows), self._count), dtype=np.int64)
         scores = np.empty(rows.shape, dtype=np.float32)
         for query in range(len(rows)):
-            rows[query], scores[query] = self._first(query, np.concatenate(self._rows[query]))
+            rows[query], scores[query] = self._first(query, self._candidates(query)[0])
         return rows, scores
 
     def _raise_limit(self, query: int, scores: Vectors) -> None:
@@ -228,11 +229,15 @@ class _Top:
             last = np.partition(scores, len(scores) - self._count)[len(scores) - self._count]
             self._limit[query] = max(self._limit[query], last - 2 * self._scorer.slack[query])
 
-    def _drop(self, query: int) -> None:
+    def _candidates(self, query: int) -> tuple[Rows, Vectors]:
+        """Those that wait and, now that all of them are known, may still be among the first."""
         rows, scores = np.concatenate(self._rows[query]), np.concatenate(self._scores[query])
         self._raise_limit(query, scores)
         kept = scores >= self._limit[query]
-        rows, scores = rows[kept], scores[kept]
+        return rows[kept], scores[kept]
+
+    def _drop(self, query: int) -> None:
+        rows, scores = self._candidates(query)
         if len(rows) > CROWD * self._count:  # more documents within the error than are asked for
             rows, scores = self._first(query, rows)
         self._rows[query], self._scores[query], self._waiting[query] = [rows], [scores], len(rows)
