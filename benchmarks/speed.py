@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from common import RESULTS, Cells, Result, table, write_table
+from speed_limits import measure_limits
 from speed_memory import held_bytes, peak_bytes
 from speed_ranking import measure_ranking
 
@@ -71,6 +72,7 @@ RANKING: dict[str, Options] = {
     "ours": {"who": "ours"},
     "ours, 10,000 x 1,000,000": {"who": "ours", "queries": 10_000, "documents": 1_000_000},
 }
+LIMITS: dict[str, Options] = {"limits": {}}
 STARTING: dict[str, Options] = {"acclimate --help": {}}
 _LARGE = ("pairs", "queries", "documents")  # settings of rows that --quick leaves out
 
@@ -88,8 +90,9 @@ def main() -> None:
         return
     out = arguments.out or RESULTS / ("speed-quick" if arguments.quick else "speed")
     repeats, pairs, texts = (1, 128, 200) if arguments.quick else (REPEATS, PAIRS, TEXTS)
-    kinds = {"training": TRAINING, "encoding": ENCODING, "ranking": RANKING, "starting": STARTING}
-    sizes = {"training": pairs, "encoding": texts, "ranking": 2_000 if arguments.quick else 100_000, "starting": 1}
+    kinds = {"training": TRAINING, "encoding": ENCODING, "ranking": RANKING, "limits": LIMITS, "starting": STARTING}
+    documents = 2_000 if arguments.quick else 100_000
+    sizes = {"training": pairs, "encoding": texts, "ranking": documents, "limits": 512, "starting": 1}
     cells = Cells(out / "cells", planned=repeats * sum(map(len, kinds.values())))
     found: dict[tuple[str, str], list[Result]] = {}
     for repeat in range(repeats):
@@ -125,6 +128,8 @@ def _cell(data: Path, config: Options) -> Result:
             return _encoding(data, config)
         case "ranking":
             return measure_ranking({"queries": 1_000, "documents": config["size"], **config})
+        case "limits":
+            return measure_limits(_texts(data, config["size"]), BASE, MAX_LENGTH)
         case _:
             return _starting()
 
@@ -207,8 +212,7 @@ def _train_ours(rows: Sequence[Options], test: Path, config: Options, folder: Pa
 
 
 def _encoding(data: Path, config: Options) -> Result:
-    texts = [row["text"] for row in islice(read_jsonl(data / SET / "test" / "corpus.jsonl"), config["size"] // 2)]
-    texts += [row["query"] for row in islice(read_jsonl(data / SET / "train.jsonl"), config["size"] - len(texts))]
+    texts = _texts(data, config["size"])
     from acclimate.model.bases import resolve
 
     if config["who"] == "peer":
@@ -230,6 +234,12 @@ def _encoding(data: Path, config: Options) -> Result:
     exact = acclimate_vectors(texts)
     cosines = (vectors * exact).sum(1) / np.linalg.norm(vectors, axis=1)
     return {"seconds": seconds, "cpu_seconds": cpu, "texts": len(texts), "least_cosine": float(cosines.min())}
+
+
+def _texts(data: Path, count: int) -> list[str]:
+    """Half documents and half short queries."""
+    texts = [row["text"] for row in islice(read_jsonl(data / SET / "test" / "corpus.jsonl"), count // 2)]
+    return texts + [row["query"] for row in islice(read_jsonl(data / SET / "train.jsonl"), count - len(texts))]
 
 
 def acclimate_vectors(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -334,12 +344,39 @@ def _page(found: dict[tuple[str, str], list[Result]], pairs: int, texts: int, pr
             ],
         ),
         "",
+        "## Against the machine's matrix products",
+        "",
+        *_limits(found["limits", "limits"]),
+        "",
         "## Starting",
         "",
         *(
             f"`{name}`: {_spread([r['cpu_seconds'] for r in results], '{:.2f}')} s of CPU time."
             for (what, name), results in found.items()
             if what == "starting"
+        ),
+    ]
+
+
+def _limits(results: Sequence[Result]) -> list[str]:
+    rates = {name: _spread([r["rates"][name] / 1e9 for r in results], "{:.0f}") for name in results[0]["rates"]}
+    kinds = sorted({kind for result in results for work in result["works"].values() for kind in work["shares"]})
+    measured = {name: [result["works"][name] for result in results] for name in results[0]["works"]}
+    return [
+        "The products of the base's linear layers alone, on 4,096 tokens, reach "
+        + " and ".join(f"{rate} GFLOP/s in {name}" for name, rate in rates.items())
+        + ". The floor is all products of the work at that rate; shares are of the profiled time.",
+        "",
+        *table(
+            ("work", "floor, share of the time", *kinds),
+            [
+                (
+                    name,
+                    f"{100 * median(work['floor_seconds'] / work['seconds'] for work in works):.0f}%",
+                    *(f"{100 * median(work['shares'].get(kind, 0.0) for work in works):.0f}%" for kind in kinds),
+                )
+                for name, works in measured.items()
+            ],
         ),
     ]
 
