@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from acclimate.model.linear import use_fast_products
+
 REPEATS = 5
 PAIRS = 64
 _KINDS = {
-    "matrix products": ("mm", "addmm", "bmm", "mkldnn_linear", "linear", "matmul"),
+    "matrix products": ("mm", "addmm", "bmm", "mkldnn_linear", "linear", "matmul", "_linear_pointwise"),
     "attention": ("_scaled_dot_product", "_flash_attention"),
     "activation": ("gelu", "gelu_backward", "tanh"),
     "normalization": ("native_layer_norm", "native_layer_norm_backward"),
@@ -82,7 +84,8 @@ def _rate(encoder: nn.Module, type_: torch.dtype, rows: int = 4096) -> float:
     """FLOP a second of the products of one block's linear layers, with their own shapes, weighted by their work."""
     seconds = flops = 0.0
     for left, right in sorted(set(_layers(encoder))):
-        layer, states = nn.Linear(left, right).to(type_), torch.randn(rows, left, dtype=type_)
+        layer, states = nn.Sequential(nn.Linear(left, right)).to(type_), torch.randn(rows, left, dtype=type_)
+        use_fast_products(layer)
         with torch.no_grad():
             seconds += _seconds(lambda layer=layer, states=states: layer(states))  # type: ignore[misc]
         flops += 2.0 * rows * left * right

@@ -38,6 +38,8 @@ def _vectors(queries: int, documents: int, seed: int) -> tuple[Vectors, Vectors,
 
 
 def _ours(queries: Vectors, documents: Vectors, wanted: NDArray[np.int64]) -> Metrics:
+    import torch  # noqa: F401, loaded by whoever has encoded the texts
+
     from acclimate.evaluation.ranking import document_order, rank_documents
     from acclimate.evaluation.retrieval import retrieval_metrics
 

@@ -1,18 +1,20 @@
 """Several passes give the gradients of one: for every objective and regularizer, with dropout, after memory ran out."""
 
 from functools import partial
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from acclimate.engine import loop
 from acclimate.engine.inputs import Inputs
 from acclimate.engine.memory import free_bytes, out_of_memory, tokens_that_fit
-from acclimate.engine.passes import backward
+from acclimate.engine.passes import backward, sizes_of_passes
 from acclimate.objectives import OBJECTIVES
 from acclimate.regularizers import REGULARIZERS
 from tiny import tiny_encoder
@@ -58,10 +60,8 @@ def through_one_graph(rig: Rig, passes: int) -> tuple[dict[str, Tensor], Tensor]
     """The same parts with the same randomness, but one graph through all of them, by plain autograd."""
     unit, inputs = rig.trainer.unit, first_inputs(rig)
     unit.zero_grad(set_to_none=True)
-    count = len(inputs.tokens.lengths)
-    edges = [count * n // passes for n in range(passes + 1)]
     vectors = []
-    for number, part in enumerate(inputs.tokens.parts([b - a for a, b in pairwise(edges)])):
+    for number, part in enumerate(inputs.tokens.parts(sizes_of_passes(inputs.tokens.lengths, passes))):
         with rig.trainer._surroundings(0, number):
             vectors.append(unit(part))
     with rig.trainer._surroundings(0, "loss"):
@@ -85,6 +85,16 @@ def test_the_gradient_is_that_of_the_whole_batch(
     torch.testing.assert_close(terms, {n: t.detach() for n, t in expected_terms.items()}, rtol=1e-6, atol=1e-7)
     assert (gradient - expected).norm() < 1e-6 * expected.norm()
     assert expected.norm() > 1e-3
+
+
+@given(lengths=st.lists(st.integers(0, 50), max_size=40), passes=st.integers(1, 50))
+def test_passes_share_the_tokens_evenly(lengths: list[int], passes: int) -> None:
+    sizes = sizes_of_passes(torch.tensor(lengths, dtype=torch.long), passes)
+    assert sum(sizes) == len(lengths)
+    assert len(sizes) <= passes
+    assert not lengths or min(sizes) > 0
+    parts = torch.tensor(lengths, dtype=torch.long).split(sizes)
+    assert all(part.sum() <= sum(lengths) / passes + max(lengths, default=0) for part in parts)
 
 
 def losses(rig: Rig) -> list[float]:

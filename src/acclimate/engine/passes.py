@@ -35,7 +35,7 @@ def backward(unit: TrainingUnit, inputs: Inputs, passes: int, within: Surroundin
     Returns:
         the loss terms by name, without graph.
     """
-    sizes = _even(inputs.tokens.lengths.cpu(), passes)
+    sizes = sizes_of_passes(inputs.tokens.lengths.cpu(), passes)
     if len(sizes) == 1:
         with within(0):
             terms = unit(inputs)
@@ -62,7 +62,7 @@ def _total(terms: dict[str, Tensor], scale: float) -> Tensor:
     return torch.stack(list(terms.values())).sum() * scale
 
 
-def _even(lengths: Tensor, passes: int) -> list[int]:
+def sizes_of_passes(lengths: Tensor, passes: int) -> list[int]:
     """How many texts each pass has, so that all have about as many tokens: documents may be longer than queries."""
     ends = lengths.cumsum(0)  # [U]
     wanted = lengths.sum().double() * torch.arange(1, passes) / passes

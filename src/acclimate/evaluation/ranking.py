@@ -7,7 +7,9 @@ Algorithms, 2002, section 3.1: n dimensions, u = 2^-24, in any order of summing)
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from acclimate.core.errors import DataError
 from acclimate.evaluation.vectors import Floats, Rows, Vectors, as_vectors
 
 QUERIES_A_BLOCK = 256
+DOCUMENTS_A_PRODUCT = 1024
 PAIRS_A_BLOCK = 4096  # scored in float64 at one time
 CROWD = 4  # times top_k candidates wait before those that fell behind are dropped
 
@@ -89,13 +92,11 @@ def rank_documents(
     top = _Top(scorer, order, min(top_k, len(documents)))
     height = min(QUERIES_A_BLOCK, len(queries))
     width = max(1, min(block_bytes // (4 * height), len(documents)))
-    buffer = np.empty(height * width, dtype=np.float32)
+    products = _products(queries, documents, height * width)
     for left in range(0, len(documents), width):
-        block = documents[left : left + width].T
         for upper in range(0, len(queries), height):
-            some = queries[upper : upper + height]
-            scores = np.matmul(some, block, out=buffer[: len(some) * block.shape[1]].reshape(len(some), -1))
-            for query, row in enumerate(scores, upper):
+            block = products(slice(upper, upper + height), slice(left, left + width))
+            for query, row in enumerate(block, upper):
                 limit = top.limit(query, row)
                 columns = np.flatnonzero(row >= limit)
                 highest = row[columns]
@@ -106,6 +107,44 @@ def rank_documents(
                     else:
                         above.see(query, entry, row, left + np.arange(len(row)))
     return Ranking(starts, rows, grades, above.count.astype(np.float64) + 1, *top.settle())
+
+
+def _products(queries: Vectors, documents: Vectors, size: int) -> Callable[[slice, slice], Vectors]:
+    """What multiplies some queries with some documents fastest; at most ``size`` products, valid until the next call.
+
+    Which library it is decides nothing: scores and ranks are the same with any.
+    """
+    buffer = np.empty(size, dtype=np.float32)
+    fill = _filler()
+
+    def multiply(some: slice, block: slice) -> Vectors:
+        left, right = queries[some], documents[block]
+        products = buffer[: len(left) * len(right)].reshape(len(left), -1)
+        fill(left, right, products)
+        return products
+
+    return multiply
+
+
+def _filler() -> Callable[[Vectors, Vectors, Vectors], object]:
+    """Writes products of [N, D] and [W, D] into [N, W]."""
+    if "torch" in sys.modules:  # it takes longer to import than most rankings take
+        from acclimate.core.products import fast_product, has_fast_products
+
+        if has_fast_products():
+            from torch import from_numpy
+
+            def fill(left: Vectors, right: Vectors, products: Vectors) -> None:
+                # Few at a time: each call takes memory of its own, which stays in the processor's cache then.
+                for start in range(0, len(right), DOCUMENTS_A_PRODUCT):
+                    few = slice(start, start + DOCUMENTS_A_PRODUCT)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", UserWarning)  # a memory map is read-only, and is only read
+                        found = fast_product(from_numpy(left), from_numpy(right[few]))
+                    products[:, few] = found.numpy()
+
+            return fill
+    return lambda left, right, products: np.matmul(left, right.T, out=products)
 
 
 def flatten(relevant: Sequence[Mapping[int, int]], queries: int, documents: int) -> tuple[Rows, Rows, Floats]:

@@ -14,6 +14,7 @@ from acclimate.core.errors import UsageError
 from acclimate.model.attention import Packing, has_interface, packed, use_fast_attention
 from acclimate.model.backbone import blocks, first_position, hidden_size, padding_id, position_limit
 from acclimate.model.dense import Dense
+from acclimate.model.linear import use_fast_products
 from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
 from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
@@ -74,6 +75,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         use_fast_attention(backbone)
+        use_fast_products(backbone)
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.pooling = pooling
