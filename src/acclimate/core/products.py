@@ -10,13 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from acclimate.core.processor import processor_name
+
 _BITS_LOST = 1e-4  # of the largest product; float32 stays far below it, 16-bit inputs far above
 
 
 @cache
 def has_fast_products() -> bool:
     """Whether this machine's products go through oneDNN. Each machine always answers the same."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+    # On Intel's, 4,096 x 384 x 1,536 on one core: torch's products 166 GFLOP/s, oneDNN's 156, and 108 where an operand
+    # is transposed, as for the gradient of a weight.
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or "intel" in processor_name().lower():
         return False
     left, right = torch.linspace(-1, 1, 3 * 70).view(3, 70), torch.linspace(1, 2, 5 * 70).view(5, 70)
     exact = left.double() @ right.double().T

@@ -3,13 +3,13 @@
 import importlib.metadata
 import os
 import platform
-import sys
 from typing import Any
 
 import psutil
 import torch
 
 from acclimate.core.errors import UsageError
+from acclimate.core.processor import processor_name
 
 _PACKAGES = (
     "acclimate",
@@ -60,19 +60,10 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": versions(),
     }
-
-
-def _processor() -> str:
-    if sys.platform == "linux":
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
