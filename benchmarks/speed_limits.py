@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from acclimate.engine.precision import fastest_precision
 from acclimate.model.linear import use_fast_products
 
 REPEATS = 5
@@ -31,7 +32,7 @@ def measure_limits(texts: Sequence[str], base: str, max_length: int) -> dict[str
     encoder.max_length = max_length
     some = Tokens.of(encoder.tokenize(texts, None), 0)
     batch = Tokens.of(encoder.tokenize(texts[: 2 * PAIRS], None), 0)
-    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    types = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if fastest_precision("cpu") == "bf16" else {})
     rates = {name: _rate(encoder, type_) for name, type_ in types.items()}
     works: dict[str, Any] = {}
     for precision in types:
