@@ -338,8 +338,9 @@ def _page(found: dict[tuple[str, str], list[Result]], pairs: int, texts: int, pr
         "",
         "## Ranking",
         "",
-        f"1,000 queries and 100,000 documents of 384 dimensions where nothing else is said, threads: {_threads()}. What faiss "
-        "takes to copy the documents is counted, and it gives no rank below 100. Memory is above the vectors.",
+        f"1,000 queries and 100,000 documents of 384 dimensions where nothing else is said, threads: {_threads()}. "
+        "What faiss takes to copy the documents is counted, and it gives no rank below 100. Memory is above the "
+        "vectors.",
         "",
         *table(
             ("row", "seconds", "beside ours", "memory, MB", "MRR@10", "median rank"),

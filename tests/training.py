@@ -126,7 +126,9 @@ def make_rig(
     streams = {r.stream: r.stream_size for r in penalties.values() if r.stream}
     given = examples if examples is not None else pairs(negatives=1)
     data = make_feed(encoder, given, folder / "features", streams, **(feed or {}))
-    groups = [replace(g, starts_at=(opens_at or {}).get(g.name, 0.0)) for g in METHODS.parse(method).apply(encoder)]
+    groups = [
+        replace(g, starts_at=(opens_at or {}).get(g.name, g.starts_at)) for g in METHODS.parse(method).apply(encoder)
+    ]
     for penalty in penalties.values():
         penalty.begin(groups)
     losses: dict[str, tuple[Objective, float]] = {

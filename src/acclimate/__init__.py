@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acclimate import evaluation
-    from acclimate.api import Run, check, evaluate, fit, load
+    from acclimate.api import Run, check, evaluate, fit, load, load_deltas
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "Recipe", "Run", "check", "evaluate", "evaluation", "fit", "load"]
+__all__ = ["Encoder", "Recipe", "Run", "check", "evaluate", "evaluation", "fit", "load", "load_deltas"]
 
 _HOMES = {
     "Encoder": "acclimate.model.encoder",
@@ -20,6 +20,7 @@ _HOMES = {
     "evaluate": "acclimate.api",
     "fit": "acclimate.api",
     "load": "acclimate.api",
+    "load_deltas": "acclimate.api",
 }
 
 

@@ -44,6 +44,27 @@ def load(model: str | Path) -> "Encoder":
     return load_encoder(resolve(model))
 
 
+def load_deltas(base: str | Path, deltas: Mapping[str, str | Path]) -> "dict[str, Encoder]":
+    """Several tuned encoders by name, that share the weights of one base in memory.
+
+    Args:
+        base: the model that all of them were tuned from, as `load` takes it.
+        deltas: name -> a run folder, or its ``delta/``.
+
+    Raises:
+        UsageError: no such model or delta, or a delta of another base.
+        DataError: a damaged delta.
+    """
+    from acclimate.methods import METHODS
+    from acclimate.methods.delta import with_delta
+    from acclimate.model.bases import fingerprint, resolve
+    from acclimate.model.store import load_encoder
+
+    folder = resolve(base)
+    encoder, identity = load_encoder(folder), fingerprint(folder)
+    return {name: with_delta(encoder, Path(delta), METHODS, identity) for name, delta in deltas.items()}
+
+
 def evaluate(
     model: str | Path,
     test: str | Path,

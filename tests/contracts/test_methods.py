@@ -22,10 +22,19 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "embedding_table": {},
     "last_layers": {"layers": 1},
     "embedding_and_last": {"layers": 1},
+    "unfreeze": {"shares": [0.4, 0.6]},
+    "bitfit": {},
+    "adapter": {"bottleneck": 3},
+    "lora": {"rank": 2},
 }
+#: Backbones on which a method has nothing to train, which it has to say.
+NOTHING_TO_TRAIN = {("bitfit", backbone) for backbone in ("modernbert", "qwen3", "t5")}
 BACKBONES = ("bert", "mpnet", "electra", "modernbert", "qwen3", "t5")
 
 every_method = pytest.mark.parametrize("kind", list(METHODS))
+every_pair = pytest.mark.parametrize(
+    ("kind", "backbone"), [(k, b) for k in METHODS for b in BACKBONES if (k, b) not in NOTHING_TO_TRAIN]
+)
 
 
 def smallest(kind: str) -> Method:
@@ -40,8 +49,7 @@ def test_every_method_is_held_to_the_contract() -> None:
     assert set(SMALLEST) == set(METHODS), "give the new method its smallest settings here"
 
 
-@every_method
-@pytest.mark.parametrize("backbone", BACKBONES)
+@every_pair
 def test_groups_are_disjoint_and_exactly_what_requires_a_gradient(kind: str, backbone: str) -> None:
     encoder = tiny_encoder(backbone)
     groups = smallest(kind).apply(encoder)
@@ -64,8 +72,7 @@ def test_a_second_application_opens_the_same(kind: str) -> None:
     ]
 
 
-@every_method
-@pytest.mark.parametrize("backbone", BACKBONES)
+@every_pair
 def test_an_applied_method_starts_as_the_base(kind: str, backbone: str) -> None:
     encoder = tiny_encoder(backbone)
     before = encoder.encode(GENERAL[:8])
@@ -86,7 +93,7 @@ def test_two_steps_move_what_is_open_and_leave_all_else_bit_equal(kind: str, tmp
 
 @every_method
 def test_every_open_parameter_has_a_part_in_the_loss(kind: str, tmp_path: Path) -> None:
-    rig = make_rig(tmp_path, method=smallest(kind), steps=1)
+    rig = make_rig(tmp_path, method=smallest(kind), steps=2)
     rig.trainer.train()
     assert {name for name, p in rig.trainer.parameters.items() if p.grad is None} == set()
     assert {name for name, p in rig.encoder.named_parameters() if p.grad is not None} == set(rig.trainer.parameters)
@@ -99,8 +106,31 @@ def test_the_trained_encoder_survives_its_folder(kind: str, tmp_path: Path) -> N
     rig.trainer.train()
     trained = rig.encoder.encode(GENERAL)
     assert abs(trained - before).max() > 1e-4
+    smallest(kind).fold(rig.encoder)
+    folded = rig.encoder.encode(GENERAL)
+    assert abs(folded - trained).max() < 1e-5
     save_encoder(rig.encoder, tmp_path / "model")
-    assert (load_encoder(tmp_path / "model").encode(GENERAL) == trained).all()
+    assert (load_encoder(tmp_path / "model").encode(GENERAL) == folded).all()
+
+
+@every_pair
+def test_what_was_added_folds_into_every_backbone(kind: str, backbone: str, tmp_path: Path) -> None:
+    encoder = tiny_encoder(backbone)
+    groups = smallest(kind).apply(encoder)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in opened(groups).values():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    moved = encoder.encode(GENERAL[:8])
+    smallest(kind).fold(encoder)
+    save_encoder(encoder, tmp_path / "model")
+    assert abs(load_encoder(tmp_path / "model").encode(GENERAL[:8]) - moved).max() < 1e-5
+
+
+@pytest.mark.parametrize(("kind", "backbone"), sorted(NOTHING_TO_TRAIN))
+def test_a_method_that_finds_nothing_to_train_says_so(kind: str, backbone: str) -> None:
+    with pytest.raises(UsageError, match=f"{kind} .* has none; take"):
+        smallest(kind).apply(tiny_encoder(backbone))
 
 
 @every_method

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from acclimate.core.nouns import ParamGroup
-from acclimate.engine.optim import AdamW, warmup_then_linear
+from acclimate.engine.optim import AdamW, rate_factor, warmup_then_linear
 
 
 def parameter(*shape: int, seed: int = 0) -> torch.nn.Parameter:
@@ -49,7 +51,7 @@ def test_dense_steps_are_those_of_torch(fused: bool, tolerance: float) -> None:
     )
     for step in range(12):
         factor = warmup_then_linear(step, 12, 3)
-        ours.schedule(factor)
+        ours.schedule(step, 12, 3)
         for group, full in zip(theirs.param_groups, (1e-2, 1e-2 * 0.1), strict=True):
             group["lr"] = full * factor
         grads = gradient(weight, step), gradient(bias, 50 + step)
@@ -163,6 +165,21 @@ def test_the_schedule_warms_up_and_ends_at_zero() -> None:
 def test_the_schedule_sets_every_group_by_its_own_full_rate() -> None:
     groups = [ParamGroup("a", {"a": parameter(2, 2)}), ParamGroup("t", {"t": parameter(2, 2)}, lr_scale=0.1)]
     optimizer = AdamW(groups, lr=1e-3, weight_decay=0.0)
-    optimizer.schedule(0.5)
-    optimizer.schedule(0.25)
+    optimizer.schedule(1, 8, 3)
+    optimizer.schedule(0, 8, 3)
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([2.5e-4, 2.5e-5])
+
+
+def test_a_group_that_opens_later_warms_up_from_there() -> None:
+    late = [rate_factor(step, 10, 2, 0.4) for step in range(10)]
+    line = [warmup_then_linear(step, 10, 2) for step in range(10)]
+    assert late[:4] == [0.0] * 4
+    assert late[4] == pytest.approx(1 / 3)
+    assert late[5:] == line[5:]  # 5/8 of the way down is below 2/3 of the way up
+    assert [rate_factor(step, 10, 2, 0.0) for step in range(10)] == line
+
+
+@given(steps=st.integers(1, 60), share=st.floats(0, 0.99), warmup=st.integers(0, 5))
+def test_a_group_has_a_rate_from_the_step_on_at_which_the_loop_opens_it(steps: int, share: float, warmup: int) -> None:
+    for step in range(steps):
+        assert (rate_factor(step, steps, warmup, share) > 0) == (step / steps >= share)

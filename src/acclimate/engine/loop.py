@@ -19,7 +19,7 @@ from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
 from acclimate.engine.inputs import Feed
 from acclimate.engine.memory import out_of_memory, tokens_that_fit
 from acclimate.engine.norms import block_of_parameters, gradient_norms, scale_gradients
-from acclimate.engine.optim import AdamW, warmup_then_linear
+from acclimate.engine.optim import AdamW
 from acclimate.engine.passes import backward
 from acclimate.engine.precision import LossScale, Precision, autocast
 from acclimate.engine.unit import Inputs, TrainingUnit
@@ -172,7 +172,7 @@ class Trainer:
         settings, progress = self.settings, self.progress
         started = time.perf_counter()
         record: dict[str, Any] = {"step": step, "epoch": epoch, "progress": step / settings.steps}
-        self.optimizer.schedule(warmup_then_linear(step, settings.steps, settings.warmup_steps))
+        self.optimizer.schedule(step, settings.steps, settings.warmup_steps)
         try:
             self.optimizer.step(lambda: self._closure(step, batch, record))
             progress.skipped_in_a_row = 0

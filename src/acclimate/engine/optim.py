@@ -35,16 +35,17 @@ class AdamW(torch.optim.Optimizer):
                     "full_lr": lr * group.lr_scale,
                     "weight_decay": weight_decay if group.decay else 0.0,
                     "by_row": group.by_row,
+                    "starts_at": group.starts_at,
                 }
                 for group in groups
             ],
             {},
         )
 
-    def schedule(self, factor: float) -> None:
-        """Sets every group's rate to its full rate times a factor."""
+    def schedule(self, step: int, steps: int, warmup: int) -> None:
+        """Sets every group's rate for a step: the run's schedule, with a warm-up of the group's own when it opens."""
         for group in self.param_groups:
-            group["lr"] = group["full_lr"] * factor
+            group["lr"] = group["full_lr"] * rate_factor(step, steps, warmup, group["starts_at"])
 
     def step(self, closure: Callable[[], float]) -> float:  # type: ignore[override]
         """Runs the closure, which leaves the gradients of the step, then moves the parameters.
@@ -122,6 +123,15 @@ def _step_rows(parameters: list[Tensor], states: list[dict[str, Tensor]], group:
         moved = parameter[rows] * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * corrected / scale
         state["step"][rows], state["exp_avg"][rows], state["exp_avg_sq"][rows] = count, first, second
         parameter[rows] = moved
+
+
+def rate_factor(step: int, steps: int, warmup: int, starts_at: float) -> float:
+    """The factor of a group's rate at a step: as long a warm-up from its opening on as the run has, then the run's."""
+    opened = int(starts_at * steps)
+    opened += opened / steps < starts_at  # the first step whose progress is not before the opening
+    if step < opened:
+        return 0.0
+    return min((step - opened + 1) / (warmup + 1), warmup_then_linear(step, steps, warmup))
 
 
 def warmup_then_linear(step: int, steps: int, warmup: int) -> float:

@@ -24,6 +24,7 @@ class EmbeddingAndLast(Method):
     table_lr_scale: PositiveFloat = TABLE_LR_SCALE
 
     summary: ClassVar[str] = "the token embedding table and the top blocks train"
+    default_lr: ClassVar[float] = 3e-4
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""

@@ -16,6 +16,7 @@ class EmbeddingTable(Method):
     kind: Literal["embedding_table"] = "embedding_table"
 
     summary: ClassVar[str] = "only the token embedding table trains"
+    default_lr: ClassVar[float] = 2e-3
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""

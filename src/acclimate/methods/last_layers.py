@@ -19,6 +19,7 @@ class LastLayers(Method):
     layers: PositiveInt = 1
 
     summary: ClassVar[str] = "only the top blocks train"
+    default_lr: ClassVar[float] = 3e-4
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""

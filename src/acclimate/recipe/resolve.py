@@ -16,10 +16,6 @@ from acclimate.regularizers.distill import DistillSpec
 
 _MAX_LENGTH = 256  # tokens: longer passages cost quadratic attention and seldom change which document is right
 
-#: Learning rates that dev preferred for each method on several domains, batch 64.
-_LR = {"full": 2e-4, "last_layers": 3e-4, "embedding_and_last": 3e-4, "embedding_table": 2e-3}
-_LR_OTHERWISE = 2e-4
-
 #: The article's ranges. Outside of them a run goes on, with a line that says so.
 BATCH_RANGE = (64, 256)
 L2_RANGE = (0.001, 0.01)
@@ -105,7 +101,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
         regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
-        lr=_LR.get(method.kind, _LR_OTHERWISE) if training.lr == "auto" else training.lr,
+        lr=method.default_lr if training.lr == "auto" else training.lr,
         batch_size=batch_size,
         micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
         epochs=epochs_for(facts.rows) if training.epochs == "auto" else training.epochs,

@@ -32,6 +32,8 @@ from acclimate.evaluation import (
 )
 from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
 from acclimate.evaluation.probe import guard_texts
+from acclimate.methods.delta import write_delta
+from acclimate.model.bases import fingerprint
 from acclimate.model.bases import resolve as resolve_base
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.recipe.read import write_recipe
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
 
 SCHEMA = 1
+_SMALLER = 0.5  # of the model's weights; what trained more is no delta that anybody would keep beside it
 _DISTANCE_EVERY = 40  # about 110 general texts: how far apart they are is known to a few percent
 
 
@@ -92,7 +95,7 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     prepared = prepare(request.source, request.recipe.data, request.recipe.training.seed)
     run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
-        new = workspace.claim(_fingerprint(request.recipe, base, prepared), restart=request.restart)
+        new = workspace.claim(_identity(request.recipe, base, prepared), restart=request.restart)
         if workspace.scores.is_file() and workspace.model.is_dir():
             return _finished(request, workspace, show)
         try:
@@ -103,7 +106,7 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
             raise
 
 
-def _fingerprint(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, Any]:
+def _identity(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, Any]:
     """What decides the result, by name. Data is told apart by its content: a run can be resumed from another folder."""
     weights = sorted(base.glob("**/*.safetensors"))
     document = recipe.model_dump(mode="json")
@@ -152,12 +155,15 @@ class _Run:
         self._write_start()
         before, general_before = self._score_base()
         trainer, sizes, progress = self._train()
-        if progress.diverged and progress.best_step < 0:  # nothing finite was left: the base stands for the result
+        failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
+        if failed:
             blend(trainer.parameters, self._base_weights, self._base_weights, 0.0)
-            alpha, after, general_after = 0.0, before, general_before
-            trials: list[Trial] = []
+        alpha, trials = (0.0, []) if failed else self._merge(trainer)
+        self._write_delta(trainer, sizes)
+        self.plan.decided.method.fold(self.encoder)
+        if failed:
+            after, general_after = before, general_before
         else:
-            alpha, trials = self._merge(trainer)
             self.show.stage("after", "scoring the tuned model")
             after, general_after = self._score(self._encode)
         scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
@@ -311,6 +317,17 @@ class _Run:
         self.show.merged(alpha, trials, base_general)
         return alpha, trials
 
+    def _write_delta(self, trainer: Trainer, sizes: Sizes) -> None:
+        """What trained, where that is less than the model. Before it is folded in: then it is no part of its own."""
+        if sizes.trainable_parameters < _SMALLER * sum(p.numel() for p in self.encoder.parameters()):
+            base = {"name": self.recipe.base, "fingerprint": fingerprint(self.base)}
+            write_delta(self._delta, self.plan.decided.method, self.encoder, trainer.parameters, base)
+
+    @property
+    def _delta(self) -> Path:
+        """Where the delta waits for the verdict."""
+        return self.workspace.cache / "delta"
+
     def _judge(
         self,
         before: Outcome,
@@ -352,7 +369,7 @@ class _Run:
                 "peak_memory_bytes": peak_memory_bytes(),
                 "trainable_parameters": sizes.trainable_parameters,
                 "total_parameters": total,
-                "delta_bytes": 4 * sizes.trainable_parameters,
+                "delta_bytes": model_bytes(self._delta) if self._delta.is_dir() else 4 * sizes.trainable_parameters,
                 "model_bytes": 4 * total,
             },
             "gate": {"verdict": verdict.verdict, "passed": verdict.passed, "reasons": verdict.reasons},
@@ -365,6 +382,8 @@ class _Run:
         tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
         if tuned_wins:
             save_encoder(self.encoder, workspace.model, card)
+            if self._delta.is_dir():
+                replace_folder(self._delta, workspace.delta)
         else:
             if scores["merge"]["alpha"]:
                 save_encoder(self.encoder, workspace.rejected, card)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from acclimate.core.nouns import ParamGroup
@@ -63,7 +64,9 @@ def build_trainer(
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
     feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
-    groups = decided.method.apply(encoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
+        groups = decided.method.apply(encoder)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
