@@ -31,6 +31,13 @@ class Peer:
         for layer in backbone.encoder.layer[-layers:]:
             layer.requires_grad_(requires_grad=True)
 
+    def with_lora(self, rank: int) -> None:
+        """Trains low-rank changes of all linear layers, through its own call to the peft library."""
+        from peft import LoraConfig
+
+        settings = {"r": rank, "lora_alpha": 2 * rank, "target_modules": "all-linear", "lora_dropout": 0.1}
+        self.model.add_adapter(LoraConfig(task_type="FEATURE_EXTRACTION", **settings))
+
     def without_dropout(self) -> None:
         """Sets every dropout to 0."""
         for module in self.model.modules():

@@ -48,11 +48,14 @@ TRAINING: dict[str, Options] = {
     "peer, bf16, dropout off": {"who": "peer", "epochs": 1, "dropout": False, "bf16": True},
     "peer, top layer": {"who": "peer", "epochs": 3, "layers": 1},
     "peer, top 2 layers": {"who": "peer", "epochs": 3, "layers": 2},
+    "peer, LoRA": {"who": "peer", "epochs": 1, "lora": 16},
     "ours": {"who": "ours", "epochs": 1},
     "ours, dropout on": {"who": "ours", "epochs": 1, "dropout": True},
     "ours, fp32": {"who": "ours", "epochs": 1, "precision": "fp32", "beside_bf16": True},
     "ours, top layer": {"who": "ours", "epochs": 3, "layers": 1},
     "ours, top 2 layers": {"who": "ours", "epochs": 3, "layers": 2},
+    "ours, LoRA": {"who": "ours", "epochs": 1, "method": "lora"},
+    "ours, adapters in all layers": {"who": "ours", "epochs": 1, "method": "adapter"},
     "ours, top layer, nothing kept": {"who": "ours", "epochs": 3, "layers": 1, "cache": False},
     "ours, batch 2048 in passes of 64": {
         **{"who": "ours", "epochs": 1, "batch_size": 2048, "micro_batch": 64},
@@ -167,6 +170,8 @@ def _train_peer(rows: Sequence[Options], test: Path, config: Options, folder: Pa
     peer.model.max_seq_length = MAX_LENGTH
     if "layers" in config:
         peer.only_top(config["layers"])
+    if "lora" in config:
+        peer.with_lora(config["lora"])
     if not config.get("dropout", True):
         peer.without_dropout()
     pairs = [(row["query"], row["positive"]) for row in rows]
@@ -197,6 +202,7 @@ def _train_ours(rows: Sequence[Options], test: Path, config: Options, folder: Pa
         "evaluation.merge": 1.0,
         "data.dev_share": 0.02,
         **({"method.kind": "last_layers", "method.layers": config["layers"]} if "layers" in config else {}),
+        **({"method.kind": config["method"]} if "method" in config else {}),
     }
     cpu, before = time.process_time(), held_bytes()
     run = acclimate.fit(
