@@ -35,6 +35,7 @@ SET = "debian_pkgs"
 BASE = "all-MiniLM-L6-v2"
 MAX_LENGTH = 128
 REPEATS = 3
+RATE = 5e-5  # of both, where the row names no other
 PAIRS, TEXTS = 320, 5_000
 QUERIES, DOCUMENTS = 300, 2_000
 
@@ -48,14 +49,14 @@ TRAINING: dict[str, Options] = {
     "peer, bf16, dropout off": {"who": "peer", "epochs": 1, "dropout": False, "bf16": True},
     "peer, top layer": {"who": "peer", "epochs": 3, "layers": 1},
     "peer, top 2 layers": {"who": "peer", "epochs": 3, "layers": 2},
-    "peer, LoRA": {"who": "peer", "epochs": 1, "lora": 16},
+    "peer, LoRA": {"who": "peer", "epochs": 1, "lora": 16, "rate": 1e-3},
     "ours": {"who": "ours", "epochs": 1},
     "ours, dropout on": {"who": "ours", "epochs": 1, "dropout": True},
     "ours, fp32": {"who": "ours", "epochs": 1, "precision": "fp32", "beside_bf16": True},
     "ours, top layer": {"who": "ours", "epochs": 3, "layers": 1},
     "ours, top 2 layers": {"who": "ours", "epochs": 3, "layers": 2},
-    "ours, LoRA": {"who": "ours", "epochs": 1, "method": "lora"},
-    "ours, adapters in all layers": {"who": "ours", "epochs": 1, "method": "adapter"},
+    "ours, LoRA": {"who": "ours", "epochs": 1, "method": "lora", "rate": 1e-3},
+    "ours, adapters in all layers": {"who": "ours", "epochs": 1, "method": "adapter", "rate": 1e-3},
     "ours, top layer, nothing kept": {"who": "ours", "epochs": 3, "layers": 1, "cache": False},
     "ours, batch 2048 in passes of 64": {
         **{"who": "ours", "epochs": 1, "batch_size": 2048, "micro_batch": 64},
@@ -176,7 +177,13 @@ def _train_peer(rows: Sequence[Options], test: Path, config: Options, folder: Pa
         peer.without_dropout()
     pairs = [(row["query"], row["positive"]) for row in rows]
     cpu, before = time.process_time(), held_bytes()
-    seconds = peer.train(pairs, rate=5e-5, seed=config["seed"], epochs=config["epochs"], bf16=config.get("bf16", False))
+    seconds = peer.train(
+        pairs,
+        rate=config.get("rate", RATE),
+        seed=config["seed"],
+        epochs=config["epochs"],
+        bf16=config.get("bf16", False),
+    )
     cpu, peak = time.process_time() - cpu, peak_bytes()
     task = retrieval_task("test", read_test(test))
     return {
@@ -195,7 +202,7 @@ def _train_ours(rows: Sequence[Options], test: Path, config: Options, folder: Pa
     write_jsonl(folder / "general.jsonl", [{"query": f"a {n}", "positive": f"the {n}"} for n in range(20)])
     settings = {
         "regularizers": "[]",
-        "training.lr": 5e-5,
+        "training.lr": config.get("rate", RATE),
         "training.dropout": config.get("dropout", False),
         "training.micro_batch": config.get("micro_batch", "auto"),
         "evaluation.evaluations": 1,
