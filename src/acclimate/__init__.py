@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acclimate import evaluation
-    from acclimate.api import Run, check, evaluate, fit, load, load_deltas
+    from acclimate.api import Run, check, compare, evaluate, fit, load, load_deltas
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "Recipe", "Run", "check", "evaluate", "evaluation", "fit", "load", "load_deltas"]
+__all__ = ["Encoder", "Recipe", "Run", "check", "compare", "evaluate", "evaluation", "fit", "load", "load_deltas"]
 
 _HOMES = {
     "Encoder": "acclimate.model.encoder",
     "Recipe": "acclimate.recipe",
     "Run": "acclimate.api",
     "check": "acclimate.api",
+    "compare": "acclimate.api",
     "evaluate": "acclimate.api",
     "fit": "acclimate.api",
     "load": "acclimate.api",

@@ -130,6 +130,62 @@ def check(
     return check_data(Path(data), columns=columns or {}, fix=fix, out=Path(out) if out else None, quiet=True)
 
 
+def compare(
+    train: Any,
+    methods: Sequence[str],
+    *,
+    out: str | Path | None = None,
+    seeds: Sequence[int] = (42,),
+    quiet: bool = True,
+    json: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Tunes with several methods on the same rows, splits and steps, and puts the figures side by side.
+
+    Args:
+        train: as in `fit`.
+        methods: kinds, as ``["full", "adapter", "lora"]``.
+        out: holds a run folder for each method and seed, ``compare.json`` and ``compare.md``;
+            ``runs/STEM-OF-TRAIN-compare`` by default. The same call takes up what is finished there.
+        seeds: each method is run with each of them.
+        quiet: print nothing.
+        json: print for people on standard error.
+        options: what else `fit` takes, the same for all methods.
+
+    Returns:
+        what ``acclimate compare --json`` prints: ``rows`` with ``method``, ``test``, ``general``, ``cost``, ``pareto``.
+
+    Raises:
+        UsageError: an unknown method, or one that cannot act on this base.
+        DataError: data that cannot be used.
+    """
+    from acclimate.runs.compare import compare_methods
+    from acclimate.runs.show import Show
+
+    show = Show(quiet=quiet, json=json)
+
+    def run(method: str, seed: int, folder: Path) -> Mapping[str, Any]:
+        show.stage("compare", f"{method}, seed {seed}")
+        fixed: dict[str, Any] = {"method": method, "seed": seed, "keep": "anyway", "quiet": quiet, "json": json}
+        return fit(train, out=folder, **options, **fixed).scores
+
+    folder = _folder(train, out, "-compare")
+    document = compare_methods(methods, seeds, folder, run)
+    show.comparison(document, folder)
+    return document
+
+
+def _folder(train: Any, out: str | Path | None, suffix: str = "") -> Path:
+    """Where a run lies."""
+    if out is not None:
+        return Path(out)
+    if not isinstance(train, str | Path):
+        raise UsageError("data in memory names no run folder", "give out=FOLDER")
+    from acclimate.data.sources import stem_of
+
+    return Path("runs") / ((stem_of(Path(train).resolve()) or "run") + suffix)
+
+
 def fit(
     train: Any,
     *,
@@ -197,7 +253,6 @@ def fit(
         DataError: data that cannot be used.
         ResourceError: no right to write, too little memory or disk.
     """
-    from acclimate.data.sources import stem_of
     from acclimate.runs.fit import Request
     from acclimate.runs.fit import fit as run_fit
     from acclimate.runs.show import Show
@@ -230,9 +285,7 @@ def fit(
     given = {key: str(v) if isinstance(v, Path) else v for key, v in values.items() if v is not None}
     if isinstance(train, str | Path):
         given["data.train"] = str(train)
-    elif out is None:
-        raise UsageError("data in memory names no run folder", "give out=FOLDER")
-    folder = Path(out) if out is not None else Path("runs") / (stem_of(Path(train).resolve()) or "run")
+    folder = _folder(train, out)
     request = Request(
         source=train,
         recipe=read_recipe(Path(recipe) if recipe else None, settings, given),

@@ -25,6 +25,21 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Columns = Annotated[str, typer.Option(help="Roles by column, as query=question,positive=answer.")]
 
+Base = Annotated[str | None, typer.Option(help="Model to tune: folder, package or hub id. [all-MiniLM-L6-v2]")]
+Dev = Annotated[Path | None, typer.Option(help="Dev data. [a leak-free share of TRAIN]")]
+Test = Annotated[Path | None, typer.Option(help="Test data. [a leak-free share of TRAIN]")]
+General = Annotated[Path | None, typer.Option(help="What must not be forgotten. [the built-in probe]")]
+RecipeFile = Annotated[Path | None, typer.Option(help="A YAML recipe.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting of the recipe, key.path=value.")]
+Epochs = Annotated[float | None, typer.Option(help="Passes over the data. [auto]")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows a step. [64]")]
+MaxLength = Annotated[int | None, typer.Option(help="Tokens at which texts are cut in training. [auto]")]
+Precision = Annotated[str | None, typer.Option(help="fp32, bf16, fp16 or auto.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto.")]
+QueryPrompt = Annotated[str | None, typer.Option(help="Text put before every query.")]
+DocumentPrompt = Annotated[str | None, typer.Option(help="Text put before every document.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no states of frozen blocks and no vectors on disk.")]
+
 _NO_MEMORY = "out of memory", "can't allocate memory"  # torch has a plain RuntimeError for it
 _INTERRUPTED = InterruptedRunError.exit_status
 
@@ -47,31 +62,27 @@ def top(
 @app.command()
 def fit(
     train: Annotated[Path, typer.Argument(help="Your examples: a file or folder.", show_default=False)],
-    base: Annotated[
-        str | None, typer.Option(help="Model to tune: folder, package or hub id. [all-MiniLM-L6-v2]")
-    ] = None,
-    dev: Annotated[Path | None, typer.Option(help="Dev data. [a leak-free share of TRAIN]")] = None,
-    test: Annotated[Path | None, typer.Option(help="Test data. [a leak-free share of TRAIN]")] = None,
-    general: Annotated[Path | None, typer.Option(help="What must not be forgotten. [the built-in probe]")] = None,
+    base: Base = None,
+    dev: Dev = None,
+    test: Test = None,
+    general: General = None,
     method: Annotated[str | None, typer.Option(help="What trains. [auto]")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A YAML recipe.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="One setting of the recipe, key.path=value.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data. [auto]")] = None,
+    recipe: RecipeFile = None,
+    set_: Settings = None,
+    epochs: Epochs = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. [auto]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows a step. [64]")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Tokens at which texts are cut in training. [auto]")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, bf16, fp16 or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.")] = None,
+    batch_size: BatchSize = None,
+    max_length: MaxLength = None,
+    precision: Precision = None,
+    device: Device = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [42]")] = None,
     columns: Columns = "",
-    query_prompt: Annotated[str | None, typer.Option(help="Text put before every query.")] = None,
-    document_prompt: Annotated[str | None, typer.Option(help="Text put before every document.")] = None,
+    query_prompt: QueryPrompt = None,
+    document_prompt: DocumentPrompt = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. [runs/STEM-OF-TRAIN]")] = None,
     keep: Annotated[str | None, typer.Option(help="'anyway': model/ is the tuned model in any case.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="A gain that is not proven does not pass.")] = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Keep no states of frozen blocks and no vectors on disk.")
-    ] = False,
+    no_cache: NoCache = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -146,6 +157,63 @@ def evaluate(
         _print_json(document)
     else:
         show.evaluation(document)
+
+
+@app.command()
+def compare(
+    train: Annotated[Path, typer.Argument(help="Your examples: a file or folder.", show_default=False)],
+    methods: Annotated[str, typer.Option(help="What trains, by name: full,adapter,lora.", show_default=False)],
+    seeds: Annotated[int, typer.Option(min=1, help="How often each method runs, with another seed each.")] = 1,
+    base: Base = None,
+    dev: Dev = None,
+    test: Test = None,
+    general: General = None,
+    recipe: RecipeFile = None,
+    set_: Settings = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    max_length: MaxLength = None,
+    precision: Precision = None,
+    device: Device = None,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 42,
+    columns: Columns = "",
+    query_prompt: QueryPrompt = None,
+    document_prompt: DocumentPrompt = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs. [runs/STEM-OF-TRAIN-compare]")] = None,
+    no_cache: NoCache = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Tune with several methods on the same rows and steps: one table. The same command resumes."""
+    from acclimate.api import compare as run_compare
+
+    document = run_compare(
+        train,
+        [method.strip() for method in methods.split(",") if method.strip()],
+        out=out,
+        seeds=range(seed, seed + seeds),
+        base=base,
+        dev=dev,
+        test=test,
+        general=general,
+        recipe=recipe,
+        settings=set_ or [],
+        epochs=epochs,
+        batch_size=batch_size,
+        max_length=max_length,
+        precision=precision,
+        device=device,
+        columns=_columns(columns),
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+        no_cache=no_cache,
+        quiet=quiet,
+        json=json,
+        command=_command(),
+    )
+    if json:
+        _print_json(document)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Cost metrics: a clock that is handed in, and the real process."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from acclimate.core.errors import DataError
-from acclimate.evaluation.efficiency import efficiency_metrics, model_bytes, peak_memory_bytes
+from acclimate.evaluation.efficiency import count_peak_from_here, efficiency_metrics, model_bytes, peak_memory_bytes
 
 
 def test_times_are_taken_from_the_clock(tmp_path: Path) -> None:
@@ -44,3 +45,12 @@ def test_peak_memory_is_in_bytes_and_grows() -> None:
     held = np.ones(before // 8 + (64 << 20) // 8)  # more than the process ever had
     assert peak_memory_bytes() >= before + (32 << 20)
     assert held.nbytes < peak_memory_bytes() < 100 * held.nbytes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system forgets a peak")
+def test_a_second_run_has_a_peak_of_its_own() -> None:
+    held = np.ones((128 << 20) // 8)
+    high = peak_memory_bytes()
+    del held
+    count_peak_from_here()
+    assert peak_memory_bytes() < high - (96 << 20)

@@ -72,6 +72,9 @@ class Table(Generic[S]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._members))
 
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._members
+
     def __getitem__(self, kind: str) -> type[S]:
         return self._members[kind]
 

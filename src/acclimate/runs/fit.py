@@ -30,7 +30,7 @@ from acclimate.evaluation import (
     judge,
     passes,
 )
-from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
+from acclimate.evaluation.efficiency import count_peak_from_here, model_bytes, peak_memory_bytes
 from acclimate.evaluation.probe import guard_texts
 from acclimate.methods.delta import write_delta
 from acclimate.model.bases import fingerprint
@@ -90,6 +90,7 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     Raises:
         AcclimateError: see its kinds; nothing is half-written.
     """
+    count_peak_from_here()
     workspace = Workspace(request.out)
     base = resolve_base(request.recipe.base)
     prepared = prepare(request.source, request.recipe.data, request.recipe.training.seed)

@@ -191,6 +191,19 @@ class Show:
         self.say(f"model   {path / 'model'}")
         self.say(f"report  {path / 'report.html'}")
 
+    def comparison(self, document: Mapping[str, Any], folder: Path) -> None:
+        """Methods side by side."""
+        from acclimate.runs.compare import table_of
+
+        head, rows = table_of(document)
+        table = Table(header_style="bold")
+        for number, name in enumerate(head):
+            table.add_column(name, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
+        self.say(f"table   {folder / 'compare.md'}")
+
     def evaluation(self, document: Mapping[str, Any]) -> None:
         """Metrics of one model, or of two beside each other."""
         table = Table(header_style="bold")
