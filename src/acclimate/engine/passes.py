@@ -16,6 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from acclimate.engine.memory import give_back
 from acclimate.engine.unit import Inputs, TrainingUnit
 
 #: What a pass runs in: precision, training mode, and randomness that depends on the name of the pass alone.
@@ -52,6 +53,7 @@ def backward(unit: TrainingUnit, inputs: Inputs, passes: int, within: Surroundin
     _total(terms, scale).backward()  # type: ignore[no-untyped-call]
     if embeddings.grad is not None:  # None: no term looks at the embeddings
         for number, (part, gradient) in enumerate(zip(parts, embeddings.grad.split_with_sizes(sizes), strict=True)):
+            give_back()
             with within(number):
                 again = unit(part)
             again.backward(gradient)
