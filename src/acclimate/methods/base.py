@@ -28,7 +28,7 @@ _TENSORS = "delta.safetensors"
 class Method(Spec):
     """What trains, how fast and from when. The engine reads the groups and knows no method by name."""
 
-    #: The learning rate that dev preferred on several domains, batch 64.
+    #: The learning rate that ``auto`` stands for, with batches of 64.
     default_lr: ClassVar[float] = 2e-4
 
     @abstractmethod
