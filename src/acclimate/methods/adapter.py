@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup
-from acclimate.methods.base import Method, open_groups
+from acclimate.methods.base import Method, counted, open_groups
 from acclimate.model.feed_forward import feed_forwards, fold, narrow, widen
 from acclimate.model.surgery import freeze_all
 
@@ -49,10 +48,7 @@ class Adapter(Method):
         narrow(encoder)
         freeze_all(encoder)
         layers = feed_forwards(encoder)
-        count = len(layers) if self.layers == "all" else self.layers
-        if count > len(layers):
-            problem = f"method.layers={count}, but the base has {len(layers)} blocks"
-            raise UsageError(problem, f"take 1 to {len(layers)} layers")
+        count = counted(self.layers, len(layers))
         one = sum(layer.parameters(1) for layer in layers[-count:])
         wanted = round(self.target_share * sum(p.numel() for p in encoder.parameters()) / one)
         return open_groups(

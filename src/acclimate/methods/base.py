@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from safetensors.torch import load_file, save_file
 
@@ -80,6 +80,19 @@ def open_table(encoder: "Encoder", lr_scale: float) -> ParamGroup:
     return ParamGroup("embedding_table", table, lr_scale, by_row=True)
 
 
+def counted(layers: int | Literal["all"], blocks: int) -> int:
+    """How many of the top blocks ``method.layers`` means.
+
+    Raises:
+        UsageError: more than there are.
+    """
+    if layers == "all":
+        return blocks
+    if layers > blocks:
+        raise UsageError(f"method.layers={layers}, but the base has {blocks} blocks", f"take 1 to {blocks} layers")
+    return layers
+
+
 def top_blocks(encoder: "Encoder", layers: int) -> "dict[str, Parameter]":
     """The named parameters of the top blocks and of everything above them (final norm, dense layers).
 
@@ -89,10 +102,7 @@ def top_blocks(encoder: "Encoder", layers: int) -> "dict[str, Parameter]":
     found = parts(encoder)
     if not found.blocks:
         encoder.blocks()  # says why there are none
-    if layers > len(found.blocks):
-        problem = f"method.layers={layers}, but the base has {len(found.blocks)} blocks"
-        raise UsageError(problem, f"take 1 to {len(found.blocks)} layers")
     chosen = dict(found.top)
-    for block in found.blocks[len(found.blocks) - layers :]:
+    for block in found.blocks[-counted(layers, len(found.blocks)) :]:
         chosen |= block
     return chosen

@@ -15,7 +15,7 @@ from torch import nn
 
 from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup
-from acclimate.methods.base import Method, open_groups
+from acclimate.methods.base import Method, counted, open_groups
 from acclimate.model.surgery import freeze_all
 
 if TYPE_CHECKING:
@@ -71,11 +71,8 @@ class LoRA(Method):
     def peft_config(self, encoder: "Encoder") -> Any:
         """The settings as peft knows them."""
         blocks = encoder.blocks()
-        count = len(blocks) if self.layers == "all" else self.layers
-        if count > len(blocks):
-            problem = f"method.layers={count}, but the base has {len(blocks)} blocks"
-            raise UsageError(problem, f"take 1 to {len(blocks)} layers")
-        chosen = {id(m) for _, block in blocks[-count:] for m in block.modules() if isinstance(m, nn.Linear)}
+        top = blocks[-counted(self.layers, len(blocks)) :]
+        chosen = {id(m) for _, block in top for m in block.modules() if isinstance(m, nn.Linear)}
         names = [name for name, module in encoder.backbone.named_modules() if id(module) in chosen]
         if not names:
             problem = f"the blocks of this {encoder.backbone.config.model_type} model have no linear layers"
