@@ -184,7 +184,8 @@ def test_a_step_that_is_not_finite_is_skipped_before_anything_moves(part: str, t
     rig.trainer.train()
     before, state = weights(rig.encoder), optimizer_state(rig)
     rig.trainer.train()
-    assert rig.steps[3]["skipped"] == f"{part} is not finite"
+    what = "loss infonce" if part == "loss" else "gradient of embedding_table"
+    assert rig.steps[3]["skipped"] == f"{what} is not finite"
     assert same(weights(rig.encoder), before)
     assert same(optimizer_state(rig), state)
     json.dumps(rig.records, allow_nan=False)
@@ -196,33 +197,13 @@ def test_a_step_that_is_not_finite_is_skipped_before_anything_moves(part: str, t
     assert not same(weights(rig.encoder), before)
 
 
-def test_three_in_a_row_are_given_up_and_said(tmp_path: Path) -> None:
-    rig = make_rig(tmp_path, steps=20, evaluate_every=2)
-    break_at(rig, 4, 5, 6)
-    progress = rig.trainer.train()
-    assert progress.diverged
-    assert progress.finished
-    assert progress.step == 7
-    assert all(torch.isfinite(weight).all() for weight in weights(rig.encoder).values())
-
-
 def test_two_in_a_row_and_a_third_later_are_survived(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, steps=10)
     break_at(rig, 1, 2, 4, 6, 7)
     progress = rig.trainer.train()
     assert not progress.diverged
     assert progress.step == 10
-
-
-def test_the_count_of_skipped_steps_survives_a_resume(tmp_path: Path) -> None:
-    first = make_rig(tmp_path, steps=20)
-    break_at(first, 2, 3)
-    first.stop_at.add(4)
-    first.trainer.train()
-    second = make_rig(tmp_path, steps=20)
-    second.restore()
-    break_at(second, 0)
-    assert second.trainer.train().diverged
+    assert not any("rollback" in record for record in rig.records)
 
 
 # -- which weights are kept ------------------------------------------------------------------------------------------

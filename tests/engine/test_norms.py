@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from acclimate.engine.norms import block_of_parameters, gradient_norms, scale_gradients
+from acclimate.engine import loop
+from acclimate.engine.norms import (
+    block_of_parameters,
+    gradient_norms,
+    scale_gradients,
+    update_ratios,
+    weights_that_train,
+)
 from tiny import KINDS, tiny_encoder
-from training import make_rig
+from training import make_rig, weights
 
 
 def with_gradients(kind: str = "bert") -> dict[str, torch.nn.Parameter]:
@@ -84,3 +91,69 @@ def test_the_clip_bounds_the_gradient_and_the_record_shows_it_before_the_clip(tm
     assert sum(v**2 for v in record["grad_norm_by_block"].values()) == pytest.approx(record["grad_norm"] ** 2)
     for name, p in free.trainer.parameters.items():  # the direction stays: one factor for all
         torch.testing.assert_close(clipped.trainer.parameters[name].grad, p.grad * (0.01 / record["grad_norm"]))
+
+
+# -- how far a step moves the weights --------------------------------------------------------------------------------
+
+
+def test_update_ratios_are_numpys() -> None:
+    parameters, block_of = with_gradients(), block_of_parameters(tiny_encoder())
+    for name, p in parameters.items():
+        p.grad = None if block_of[name] == "block.0" else p.grad
+    first = {name: p.detach().clone() for name, p in parameters.items()}
+    copies = weights_that_train(parameters)
+    with torch.no_grad():
+        for p in parameters.values():
+            p += 0.01 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1))
+    ratios = update_ratios(copies, parameters, block_of)
+    assert "block.0" not in ratios
+    assert list(ratios)[:3] == ["embedding_table", "embeddings", "block.1"]
+
+    def norm(block: str, named: dict[str, torch.Tensor]) -> float:
+        flat = [named[n].double().numpy().ravel() for n in named if block_of[n] == block]
+        return float(np.linalg.norm(np.concatenate(flat)))
+
+    moved = {name: p.detach() - first[name] for name, p in parameters.items()}
+    for block, ratio in ratios.items():
+        assert ratio == pytest.approx(norm(block, moved) / norm(block, first), rel=1e-5)
+
+
+def test_blocks_come_in_the_order_of_the_forward_pass_and_weights_of_0_have_no_ratio() -> None:
+    names = ["objective", "top", "block.10", "block.2", "embeddings", "embedding_table"]
+    parameters = {name: torch.nn.Parameter(torch.ones(2)) for name in names}
+    for p in parameters.values():
+        p.grad = torch.ones(2)
+    norms = gradient_norms(parameters, dict(zip(names, names, strict=True)))[1]
+    assert list(norms) == ["embedding_table", "embeddings", "block.2", "block.10", "top", "objective"]
+    zero = torch.nn.Parameter(torch.zeros(2))
+    assert update_ratios({"a": zero.detach().clone()}, {"a": zero + 1}, {"a": "top"}) == {}
+    assert update_ratios({}, parameters, {}) == {}
+
+
+def test_the_record_tells_the_ratio_of_what_trains_every_tenth_step(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, steps=12, method="embedding_and_last", evaluate_every=100)
+    rig.stop_at.update({10, 11})
+    rig.trainer.train()
+    before = weights(rig.encoder)
+    rig.trainer.train()
+    assert [r["step"] for r in rig.steps if "update_ratio_by_block" in r] == [0, 10]
+    ratios = rig.steps[10]["update_ratio_by_block"]
+    assert ratios.keys() == rig.steps[10]["grad_norm_by_block"].keys() == {"embedding_table", "block.1"}
+    table, (start,) = rig.encoder.token_embedding().weight, [w for n, w in before.items() if "word_embeddings" in n]
+    assert ratios["embedding_table"] == pytest.approx(float((table - start).norm() / start.norm()), rel=1e-4)
+
+
+def test_monitoring_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = []
+    for every in (1, 10**9):  # all of it at each step, and none
+        monkeypatch.setattr(loop, "_RATIOS_EVERY", every)
+        if every > 1:
+            monkeypatch.setattr(loop, "find_spikes", lambda history, norms: [])
+            monkeypatch.setattr(loop, "weights_that_train", lambda parameters: {})
+        rig = make_rig(tmp_path / str(every), steps=30, dropout=True, regularizers=["l2sp"])
+        rig.trainer.train()
+        assert sum("update_ratio_by_block" in record for record in rig.steps) == (30 if every == 1 else 0)
+        outcomes.append((weights(rig.encoder), [record["loss"] for record in rig.steps]))
+    (first, losses), (second, others) = outcomes
+    assert losses == others
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -18,10 +18,17 @@ from acclimate.core.seeds import derive_seed
 from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
 from acclimate.engine.inputs import Feed
 from acclimate.engine.memory import out_of_memory, tokens_that_fit
-from acclimate.engine.norms import block_of_parameters, gradient_norms, scale_gradients
+from acclimate.engine.norms import (
+    block_of_parameters,
+    gradient_norms,
+    scale_gradients,
+    update_ratios,
+    weights_that_train,
+)
 from acclimate.engine.optim import AdamW
 from acclimate.engine.passes import backward
 from acclimate.engine.precision import LossScale, Precision, autocast
+from acclimate.engine.spikes import find_spikes
 from acclimate.engine.unit import Inputs, TrainingUnit
 
 if TYPE_CHECKING:
@@ -33,7 +40,9 @@ if TYPE_CHECKING:
 _CHECKPOINT_EVERY = 100  # steps, besides one after each evaluation
 _TRIED = 16  # texts on which it is found what is frozen
 _READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
-_SKIPS_IN_A_ROW = 3  # non-finite steps before training is given up
+_SKIPS_IN_A_ROW = 3  # non-finite steps before training goes back to the last good checkpoint
+_ROLLBACKS = 2  # without a completed evaluation between, before training is given up
+_RATIOS_EVERY = 10  # steps: copying the weights takes a tenth of a step where batches are small
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Callbacks:
 
     Attributes:
         evaluate: scores the encoder on dev; higher ``keep_best`` is better. Raises DivergedError when vectors are not
-            finite, which ends the run.
+            finite, which rolls the run back as skipped steps do.
         log: takes a record, and the number of records before it, so that a resumed run cuts what it repeats.
         stop: asked after each step; a reason ends the run there, saved.
     """
@@ -72,7 +81,15 @@ class Callbacks:
 
 @dataclass
 class Progress:
-    """Where a run stands; saved with every checkpoint."""
+    """Where a run stands; saved with every checkpoint.
+
+    Attributes:
+        good_step: of the checkpoint to roll back to; -1 before there is one. Never one that was saved because the run
+            was stopped: a run ends the same whether it was stopped or not.
+        lr_factor: multiplies the learning rate; halved by each rollback.
+        rollbacks: since the last evaluation of good weights.
+        log_norms: block -> logarithms of its last gradient norms, for the rule of spikes.
+    """
 
     step: int = 0
     seconds: float = 0.0
@@ -82,12 +99,16 @@ class Progress:
     best_score: float = -math.inf
     evaluations_without_gain: int = 0
     skipped_in_a_row: int = 0
+    good_step: int = -1
+    lr_factor: float = 1.0
+    rollbacks: int = 0
     loss_scale: float = 0.0
     steps_at_loss_scale: int = 0
     tokens_a_pass: int = 0
     finished: bool = False
     diverged: bool = False
     dev: list[dict[str, float]] = field(default_factory=list)
+    log_norms: dict[str, list[float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; there is no best score before the first evaluation."""
@@ -145,41 +166,66 @@ class Trainer:
         Returns:
             where the run ended; ``finished`` is False when ``stop`` gave a reason.
         """
-        settings, progress = self.settings, self.progress
-        if progress.step == 0 and not progress.dev:
-            self._evaluate(epoch=0)
-        for step, epoch, batch in self.feed.steps(progress.step):
-            if progress.finished or step >= settings.steps:
-                break
-            self._open_groups(step)
-            self.callbacks.log(self._take_step(step, epoch, batch))
-            progress.step, progress.records = step + 1, progress.records + 1
-            if progress.diverged or progress.step == settings.steps:
-                progress.finished = True
-            evaluated = progress.step % settings.evaluate_every == 0 or progress.finished
-            if evaluated:
-                self._evaluate(epoch)
-            reason = self.callbacks.stop()
-            if evaluated or reason or progress.step % _CHECKPOINT_EVERY == 0:
-                self.save()
-            if reason and not progress.finished:
-                return progress
+        if self.progress.step == 0 and not self.progress.dev:
+            self._begin()
+        while not self.progress.finished and self.progress.step < self.settings.steps:
+            if self._train_on():
+                return self.progress
         self._restore_best()
-        return progress
+        return self.progress
+
+    def _begin(self) -> None:
+        """Scores the base, and saves it as the first weights to roll back to."""
+        if self._evaluate(epoch=0):
+            self.progress.good_step = 0
+            self.save()
+        else:
+            self.progress.diverged = self.progress.finished = True
+
+    def _train_on(self) -> bool:
+        """Trains to the end or to a rollback; True when ``stop`` gave a reason before the end."""
+        settings, progress = self.settings, self.progress
+        for step, epoch, batch in self.feed.steps(progress.step):
+            self._open_groups(step)
+            self._log(self._take_step(step, epoch, batch))
+            progress.step = step + 1
+            progress.finished = progress.step == settings.steps
+            evaluates = progress.step % settings.evaluate_every == 0 or progress.finished
+            sound = progress.skipped_in_a_row < _SKIPS_IN_A_ROW and (not evaluates or self._evaluate(epoch))
+            if not sound and self._roll_back(epoch):
+                stopped = self.callbacks.stop() is not None
+                if stopped:  # else there is no need: from the checkpoints that lie there it comes to this again
+                    self.save()
+                return stopped
+            planned = evaluates or progress.finished or progress.step % _CHECKPOINT_EVERY == 0
+            if sound and planned and self._is_good():
+                progress.good_step = progress.step
+                progress.rollbacks = 0 if evaluates else progress.rollbacks
+            reason = self.callbacks.stop()
+            if planned or reason:
+                self.save()
+            if reason or progress.finished:
+                break
+        return not progress.finished
 
     def _take_step(self, step: int, epoch: int, batch: Batch) -> dict[str, Any]:
         """One optimizer step; returns its record."""
         settings, progress = self.settings, self.progress
         started = time.perf_counter()
-        record: dict[str, Any] = {"step": step, "epoch": epoch, "progress": step / settings.steps}
-        self.optimizer.schedule(step, settings.steps, settings.warmup_steps)
+        record = self._record(step, epoch)
+        self.optimizer.schedule(step, settings.steps, settings.warmup_steps, progress.lr_factor)
+        before: dict[str, Tensor] = {}
         try:
-            self.optimizer.step(lambda: self._closure(step, batch, record))
+            self.optimizer.step(lambda: self._closure(step, batch, record, before))
             progress.skipped_in_a_row = 0
         except _NonFiniteError as problem:
             record["skipped"] = str(problem)
             progress.skipped_in_a_row += 1
-            progress.diverged = progress.skipped_in_a_row == _SKIPS_IN_A_ROW
+        if before:
+            record["update_ratio_by_block"] = {
+                block: _json_number(ratio)
+                for block, ratio in update_ratios(before, self.parameters, self._block_of).items()
+            }
         progress.seconds += time.perf_counter() - started
         progress.examples += len(batch.rows)
         record["seconds"] = round(progress.seconds, 4)
@@ -187,8 +233,17 @@ class Trainer:
         record["rows"] = [self.feed.table.ids[row] for row in batch.rows]
         return record
 
-    def _closure(self, step: int, batch: Batch, record: dict[str, Any]) -> float:
-        """Leaves clipped gradients on the parameters; fills in the record."""
+    def _record(self, step: int, epoch: int) -> dict[str, Any]:
+        """What every record has."""
+        share, seconds = step / self.settings.steps, round(self.progress.seconds, 4)
+        return {"step": step, "epoch": epoch, "progress": share, "seconds": seconds}
+
+    def _log(self, record: dict[str, Any]) -> None:
+        self.callbacks.log(record)
+        self.progress.records += 1
+
+    def _closure(self, step: int, batch: Batch, record: dict[str, Any], before: dict[str, Tensor]) -> float:
+        """Leaves clipped gradients on the parameters; fills in the record and, now and then, the weights before."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
         inputs = self._with_states(self.feed.inputs(batch, step, step / settings.steps, settings.device))
@@ -203,10 +258,12 @@ class Trainer:
         record["grad_norm"] = _json_number(norm)
         record["grad_norm_by_block"] = {block: _json_number(value) for block, value in by_block.items()}
         if not finite:
-            raise _NonFiniteError(
-                "loss is not finite" if not math.isfinite(values["total"]) else "gradient is not finite"
-            )
+            raise _NonFiniteError(_what_is_not_finite(values, by_block))
+        if spikes := find_spikes(self.progress.log_norms, by_block):
+            record["spike"] = spikes
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
+        if step % _RATIOS_EVERY == 0:
+            before |= weights_that_train(self.parameters)
         return float(values["total"])
 
     def _backward(self, step: int, inputs: Inputs) -> dict[str, Tensor]:
@@ -284,28 +341,17 @@ class Trainer:
         states = self._states.take(inputs.texts, compute).to(settings.device)
         return replace(inputs, tokens=replace(inputs.tokens, depth=self._depth, states=states))
 
-    def _evaluate(self, epoch: int) -> None:
-        """Scores dev, remembers the best step, ends the run when patience is over."""
+    def _evaluate(self, epoch: int) -> bool:
+        """Scores dev, remembers the best step, ends the run when patience is over. False: vectors are not finite."""
         progress = self.progress
         try:
             scores = self.callbacks.evaluate()
         except DivergedError:
-            progress.diverged = progress.finished = True
-            return
+            return False
         progress.dev.append({"step": progress.step} | scores)
-        share = progress.step / self.settings.steps
-        self.callbacks.log(
-            {
-                "step": progress.step,
-                "epoch": epoch,
-                "progress": share,
-                "seconds": round(progress.seconds, 4),
-                "dev": scores,
-            }
-        )
-        progress.records += 1
+        self._log(self._record(progress.step, epoch) | {"dev": scores})
         if progress.step == 0:
-            return  # the base: shown in the curve, but not a result of training
+            return True  # the base: shown in the curve, but not a result of training
         if scores[self.settings.keep_best] > progress.best_score:
             progress.best_step, progress.best_score = progress.step, scores[self.settings.keep_best]
             progress.evaluations_without_gain = 0
@@ -313,11 +359,46 @@ class Trainer:
             progress.evaluations_without_gain += 1
             if progress.evaluations_without_gain >= self.settings.patience:
                 progress.finished = True
+        return True
+
+    # -- going back ----------------------------------------------------------------------------------------------
+
+    def _is_good(self) -> bool:
+        """Whether the weights of this step are worth going back to."""
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters.values()]))
+        return self.progress.skipped_in_a_row == 0 and bool(norms.isfinite().all())
+
+    def _roll_back(self, epoch: int) -> bool:
+        """Takes up the last good checkpoint at half the learning rate. False: that did not help, the run is over.
+
+        It ends: an evaluation that forgives rollbacks also moves ``good_step`` on. What describes the process and not
+        the weights goes on: the log with the steps that were in vain, time, the passes that fit into memory, the
+        scale under which float16 does not overflow.
+        """
+        now = self.progress
+        if now.good_step < 0 or now.rollbacks == _ROLLBACKS:
+            now.diverged = now.finished = True
+            return False
+        factor = now.lr_factor / 2
+        self._log(self._record(now.step, epoch) | {"rollback": {"to": now.good_step, "lr_factor": factor}})
+        scale = self.scale.value
+        self._take_up(self._load(now.good_step, "last good"))
+        self.scale.value = scale
+        self.progress = replace(
+            self.progress,
+            lr_factor=factor,
+            rollbacks=now.rollbacks + 1,
+            records=now.records,
+            seconds=now.seconds,
+            examples=now.examples,
+            tokens_a_pass=now.tokens_a_pass,
+        )
+        return True
 
     # -- state ---------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Writes a checkpoint; keeps the newest two, and those that hold the best weights of either."""
+        """Writes a checkpoint; keeps the newest two, those to roll back to from either, and the best weights of all."""
         progress = self.progress
         progress.loss_scale, progress.steps_at_loss_scale = self.scale.value, self.scale.good_steps
         heads = {f"{k}": v for k, v in self.unit.state_dict().items() if not k.startswith("encoder.")}
@@ -330,19 +411,36 @@ class Trainer:
         self.checkpoints.save(progress.step, tensors, progress.to_json())
         # A later folder is of a future that was given up: damaged, or in need of one that was.
         newest = [step for step in self.checkpoints.steps() if step <= progress.step][-2:]
-        bests = {int(self.checkpoints.state(step).get("best_step", -1)) for step in newest}
-        self.checkpoints.keep_only({*newest, *bests} - {-1})
+        kept = {*newest, *self._named_by(newest, "good_step")}
+        self.checkpoints.keep_only(kept | self._named_by(kept, "best_step"))
+
+    def _named_by(self, steps: Iterable[int], name: str) -> set[int]:
+        """The checkpoints that those of some steps name in their state."""
+        return {int(self.checkpoints.state(step).get(name, -1)) for step in steps} - {-1}
 
     def restore(self) -> bool:
         """Takes up the newest intact checkpoint; False when there is none."""
-        found = self.checkpoints.newest(needs=lambda state: [s for s in (state["best_step"],) if s >= 0])
+        found = self.checkpoints.newest(needs=_needs)
         if found is None:
             return False
-        self._load_weights(found)
-        self.optimizer.load_state_tensors(found.tensors["optimizer"])
-        self.progress = Progress.from_json(found.state)
-        self.scale.value, self.scale.good_steps = self.progress.loss_scale, self.progress.steps_at_loss_scale
+        self._take_up(found)
         return True
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
+        self._load_weights(checkpoint)
+        self.optimizer.load_state_tensors(checkpoint.tensors["optimizer"])
+        self.progress = Progress.from_json(checkpoint.state)
+        self.scale.value, self.scale.good_steps = self.progress.loss_scale, self.progress.steps_at_loss_scale
+
+    def _load(self, step: int, what: str) -> Checkpoint:
+        """A checkpoint that this run needs."""
+        checkpoint = self.checkpoints.load(step)
+        if checkpoint is None:
+            raise ResourceError(
+                f"the checkpoint of the {what} step {step} was damaged while the run went on",
+                "run the same command with --restart",
+            )
+        return checkpoint
 
     def _load_weights(self, checkpoint: Checkpoint) -> None:
         with torch.no_grad():
@@ -356,13 +454,22 @@ class Trainer:
         best = self.progress.best_step
         if best in (-1, self.progress.step):
             return
-        checkpoint = self.checkpoints.load(best)
-        if checkpoint is None:
-            raise ResourceError(
-                f"the checkpoint of the best step {best} was damaged while the run went on",
-                "run the same command with --restart",
-            )
-        self._load_weights(checkpoint)
+        self._load_weights(self._load(best, "best"))
+
+
+def _needs(state: Mapping[str, Any]) -> list[int]:
+    """The other checkpoints that one with this state may come to need."""
+    return [step for step in (state["best_step"], state.get("good_step", -1)) if step >= 0]
+
+
+def _what_is_not_finite(losses: Mapping[str, float], norms: Mapping[str, float]) -> str:
+    """Names the loss term or, where the loss is finite, the first block from the input up."""
+    terms = [*(name for name in losses if name != "total"), "total"]  # the sum alone, where it overflows
+    for name in terms:
+        if not math.isfinite(losses[name]):
+            return f"loss {name} is not finite"
+    block = next((block for block, norm in norms.items() if not math.isfinite(norm)), "all blocks together")
+    return f"gradient of {block} is not finite"
 
 
 def _json_number(value: float) -> float | None:

@@ -1,6 +1,6 @@
-"""Gradient norms: of the whole and of each block, in one pass and one transfer."""
+"""Norms of gradients and of updates: of the whole and of each block, in one pass and one transfer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,16 +25,55 @@ def block_of_parameters(encoder: "Encoder") -> dict[str, str]:
 def gradient_norms(
     parameters: Mapping[str, "Parameter"], block_of: Mapping[str, str]
 ) -> tuple[float, dict[str, float]]:
-    """The norm of all gradients and of each block's. Parameters without gradient are left out."""
+    """The norm of all gradients and of each block's, from the input up. Parameters without gradient are left out."""
     named = [(name, p.grad) for name, p in parameters.items() if p.grad is not None]
     if not named:
         return 0.0, {}
     squares = torch.stack(torch._foreach_norm([grad for _, grad in named])).double().square().tolist()
+    return sum(squares) ** 0.5, _norms_by_block([name for name, _ in named], squares, block_of)
+
+
+def weights_that_train(parameters: Mapping[str, "Parameter"]) -> dict[str, Tensor]:
+    """Copies of the parameters that have a gradient, for `update_ratios`."""
+    return {name: p.detach().clone() for name, p in parameters.items() if p.grad is not None}
+
+
+def update_ratios(
+    before: Mapping[str, Tensor], parameters: Mapping[str, Tensor], block_of: Mapping[str, str]
+) -> dict[str, float]:
+    """How far a step moved each block: ``||w_after - w_before|| / ||w_before||``, one pass and one transfer.
+
+    Args:
+        before: the weights before the step; overwritten, which spares a third copy.
+        parameters: all parameters, after the step.
+        block_of: parameter name -> its block.
+
+    Returns:
+        block -> ratio, from the input up, without blocks whose weights were all 0.
+    """
+    if not before:
+        return {}
+    copies = list(before.values())
+    sizes = torch._foreach_norm(copies)
+    torch._foreach_sub_(copies, [parameters[name].detach() for name in before])
+    squares = torch.stack([*sizes, *torch._foreach_norm(copies)]).double().square().tolist()
+    weights = _norms_by_block(before, squares[: len(copies)], block_of)
+    moves = _norms_by_block(before, squares[len(copies) :], block_of)
+    return {block: moves[block] / weight for block, weight in weights.items() if weight > 0}
+
+
+def _norms_by_block(names: Iterable[str], squares: Sequence[float], block_of: Mapping[str, str]) -> dict[str, float]:
     blocks: dict[str, float] = {}
-    for (name, _), square in zip(named, squares, strict=True):
+    for name, square in zip(names, squares, strict=True):
         block = block_of.get(name, "objective")
         blocks[block] = blocks.get(block, 0.0) + square
-    return sum(squares) ** 0.5, {block: blocks[block] ** 0.5 for block in sorted(blocks)}
+    return {block: blocks[block] ** 0.5 for block in sorted(blocks, key=_height)}
+
+
+def _height(block: str) -> tuple[int, int]:
+    """Sorts blocks in the order of the forward pass."""
+    kind, _, number = block.partition(".")
+    return ("embedding_table", "embeddings", "block", "top", "objective").index(kind), int(number or 0)
 
 
 def scale_gradients(parameters: Sequence[Tensor], factor: float) -> None:

@@ -42,10 +42,13 @@ class AdamW(torch.optim.Optimizer):
             {},
         )
 
-    def schedule(self, step: int, steps: int, warmup: int) -> None:
-        """Sets every group's rate for a step: the run's schedule, with a warm-up of the group's own when it opens."""
+    def schedule(self, step: int, steps: int, warmup: int, factor: float = 1.0) -> None:
+        """Sets every group's rate for a step: the run's schedule, with a warm-up of the group's own when it opens.
+
+        ``factor`` multiplies all rates.
+        """
         for group in self.param_groups:
-            group["lr"] = group["full_lr"] * rate_factor(step, steps, warmup, group["starts_at"])
+            group["lr"] = group["full_lr"] * rate_factor(step, steps, warmup, group["starts_at"]) * factor
 
     def step(self, closure: Callable[[], float]) -> float:  # type: ignore[override]
         """Runs the closure, which leaves the gradients of the step, then moves the parameters.

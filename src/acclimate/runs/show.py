@@ -150,6 +150,9 @@ class Show:
             self.say(
                 f"        step {record['step']} skipped: {record['skipped']}; rows {', '.join(record['rows'][:5])} ..."
             )
+        if "rollback" in record:
+            step, factor = record["rollback"]["to"], record["rollback"]["lr_factor"]
+            self.say(f"        back to step {step}, from there on with {factor:g} of the learning rate")
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=step, description="  ".join(figures))
         elif "dev" in record or time.monotonic() - self._last_line > _PLAIN_EVERY:
