@@ -23,9 +23,8 @@ from acclimate.engine.norms import (
     gradient_norms,
     scale_gradients,
     update_ratios,
-    weights_that_train,
 )
-from acclimate.engine.optim import AdamW
+from acclimate.engine.optim import AdamW, Moves
 from acclimate.engine.passes import backward
 from acclimate.engine.precision import LossScale, Precision, autocast
 from acclimate.engine.spikes import find_spikes
@@ -42,7 +41,7 @@ _TRIED = 16  # texts on which it is found what is frozen
 _READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
 _SKIPS_IN_A_ROW = 3  # non-finite steps before training goes back to the last good checkpoint
 _ROLLBACKS = 2  # without a completed evaluation between, before training is given up
-_RATIOS_EVERY = 10  # steps: copying the weights takes a tenth of a step where batches are small
+_RATIOS_EVERY = 10  # steps from one measurement of how far weights move to the next: it takes a tenth of a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,18 +213,16 @@ class Trainer:
         started = time.perf_counter()
         record = self._record(step, epoch)
         self.optimizer.schedule(step, settings.steps, settings.warmup_steps, progress.lr_factor)
-        before: dict[str, Tensor] = {}
+        moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
         try:
-            self.optimizer.step(lambda: self._closure(step, batch, record, before))
+            self.optimizer.step(lambda: self._closure(step, batch, record), moves)
             progress.skipped_in_a_row = 0
         except _NonFiniteError as problem:
             record["skipped"] = str(problem)
             progress.skipped_in_a_row += 1
-        if before:
-            record["update_ratio_by_block"] = {
-                block: _json_number(ratio)
-                for block, ratio in update_ratios(before, self.parameters, self._block_of).items()
-            }
+        if moves:
+            ratios = update_ratios(moves, self._block_of)
+            record["update_ratio_by_block"] = {block: _json_number(ratio) for block, ratio in ratios.items()}
         progress.seconds += time.perf_counter() - started
         progress.examples += len(batch.rows)
         record["seconds"] = round(progress.seconds, 4)
@@ -242,8 +239,8 @@ class Trainer:
         self.callbacks.log(record)
         self.progress.records += 1
 
-    def _closure(self, step: int, batch: Batch, record: dict[str, Any], before: dict[str, Tensor]) -> float:
-        """Leaves clipped gradients on the parameters; fills in the record and, now and then, the weights before."""
+    def _closure(self, step: int, batch: Batch, record: dict[str, Any]) -> float:
+        """Leaves clipped gradients on the parameters; fills in the record."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
         inputs = self._with_states(self.feed.inputs(batch, step, step / settings.steps, settings.device))
@@ -262,8 +259,6 @@ class Trainer:
         if spikes := find_spikes(self.progress.log_norms, by_block):
             record["spike"] = spikes
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
-        if step % _RATIOS_EVERY == 0:
-            before |= weights_that_train(self.parameters)
         return float(values["total"])
 
     def _backward(self, step: int, inputs: Inputs) -> dict[str, Tensor]:

@@ -33,33 +33,21 @@ def gradient_norms(
     return sum(squares) ** 0.5, _norms_by_block([name for name, _ in named], squares, block_of)
 
 
-def weights_that_train(parameters: Mapping[str, "Parameter"]) -> dict[str, Tensor]:
-    """Copies of the parameters that have a gradient, for `update_ratios`."""
-    return {name: p.detach().clone() for name, p in parameters.items() if p.grad is not None}
-
-
-def update_ratios(
-    before: Mapping[str, Tensor], parameters: Mapping[str, Tensor], block_of: Mapping[str, str]
-) -> dict[str, float]:
-    """How far a step moved each block: ``||w_after - w_before|| / ||w_before||``, one pass and one transfer.
+def update_ratios(moves: Mapping[str, tuple[Tensor, Tensor]], block_of: Mapping[str, str]) -> dict[str, float]:
+    """How far a step moved each block: ``||w_after - w_before|| / ||w_before||``, in one transfer.
 
     Args:
-        before: the weights before the step; overwritten, which spares a third copy.
-        parameters: all parameters, after the step.
+        moves: parameter name -> norm of its weights before the step, norm of their change.
         block_of: parameter name -> its block.
 
     Returns:
         block -> ratio, from the input up, without blocks whose weights were all 0.
     """
-    if not before:
+    if not moves:
         return {}
-    copies = list(before.values())
-    sizes = torch._foreach_norm(copies)
-    torch._foreach_sub_(copies, [parameters[name].detach() for name in before])
-    squares = torch.stack([*sizes, *torch._foreach_norm(copies)]).double().square().tolist()
-    weights = _norms_by_block(before, squares[: len(copies)], block_of)
-    moves = _norms_by_block(before, squares[len(copies) :], block_of)
-    return {block: moves[block] / weight for block, weight in weights.items() if weight > 0}
+    squares = torch.stack([torch.stack(pair) for pair in moves.values()]).double().square()
+    weights, changes = (_norms_by_block(moves, column, block_of) for column in squares.T.tolist())
+    return {block: changes[block] / weight for block, weight in weights.items() if weight > 0}
 
 
 def _norms_by_block(names: Iterable[str], squares: Sequence[float], block_of: Mapping[str, str]) -> dict[str, float]:

@@ -12,6 +12,9 @@ from acclimate.core.nouns import ParamGroup
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
+#: Parameter name -> norm of its weights before a step, norm of their change; scalars on its device.
+Moves = dict[str, tuple[Tensor, Tensor]]
+
 _BETAS = (0.9, 0.999)
 _EPS = 1e-8
 
@@ -50,19 +53,27 @@ class AdamW(torch.optim.Optimizer):
         for group in self.param_groups:
             group["lr"] = group["full_lr"] * rate_factor(step, steps, warmup, group["starts_at"]) * factor
 
-    def step(self, closure: Callable[[], float]) -> float:  # type: ignore[override]
+    def step(self, closure: Callable[[], float], moves: Moves | None = None) -> float:  # type: ignore[override]
         """Runs the closure, which leaves the gradients of the step, then moves the parameters.
 
         Whatever the closure raises passes through before any state is touched. A parameter without gradient is left
         alone; zero gradients would still be decayed and moved by momentum.
+
+        Args:
+            closure: gives the loss.
+            moves: takes how far each parameter moves; the parameters are the same to the bit with and without.
         """
         with torch.enable_grad():
             loss = closure()
         with torch.no_grad():
-            for group in self.param_groups:
-                parameters = [p for p in group["params"] if p.grad is not None]
-                update = _step_rows if group["by_row"] else _step_dense
-                update(parameters, [self._state_of(p, group) for p in parameters], group)
+            for names, group in zip(self._names, self.param_groups, strict=True):
+                named = [(name, p) for name, p in zip(names, group["params"], strict=True) if p.grad is not None]
+                states = [self._state_of(p, group) for _, p in named]
+                if moves is None:
+                    _update([p for _, p in named], states, group)
+                    continue
+                for (name, parameter), state in zip(named, states, strict=True):
+                    moves[name] = _measured_update(parameter, state, group)
         return loss
 
     def _state_of(self, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -92,6 +103,23 @@ class AdamW(torch.optim.Optimizer):
         return {name: p for names, group in pairs for name, p in zip(names, group["params"], strict=True)}
 
 
+def _update(parameters: list[Tensor], states: list[dict[str, Tensor]], group: Mapping[str, Any]) -> None:
+    update = _step_rows if group["by_row"] else _step_dense
+    update(parameters, states, group)
+
+
+def _measured_update(parameter: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """Updates one parameter; its norm before and the norm of its change.
+
+    One at a time, and of a table the rows that move: a copy of everything would take the system longer to make room
+    for than all else here.
+    """
+    rows = _touched_rows(parameter) if group["by_row"] else slice(None)
+    size, before = torch.linalg.vector_norm(parameter), parameter[rows].clone()
+    _update([parameter], [state], group)
+    return size, torch.linalg.vector_norm(before.sub_(parameter[rows]))
+
+
 def _step_dense(parameters: list[Tensor], states: list[dict[str, Tensor]], group: Mapping[str, Any]) -> None:
     if not parameters:
         return
@@ -116,7 +144,7 @@ def _step_dense(parameters: list[Tensor], states: list[dict[str, Tensor]], group
 def _step_rows(parameters: list[Tensor], states: list[dict[str, Tensor]], group: Mapping[str, Any]) -> None:
     for parameter, state in zip(parameters, states, strict=True):
         assert parameter.grad is not None
-        rows = (parameter.grad != 0).any(dim=1).nonzero()[:, 0]
+        rows = _touched_rows(parameter)
         gradient = parameter.grad[rows]
         count = state["step"][rows] + 1
         first = state["exp_avg"][rows].lerp_(gradient, 1 - _BETAS[0])
@@ -126,6 +154,11 @@ def _step_rows(parameters: list[Tensor], states: list[dict[str, Tensor]], group:
         moved = parameter[rows] * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * corrected / scale
         state["step"][rows], state["exp_avg"][rows], state["exp_avg_sq"][rows] = count, first, second
         parameter[rows] = moved
+
+
+def _touched_rows(table: Tensor) -> Tensor:
+    assert table.grad is not None
+    return (table.grad != 0).any(dim=1).nonzero()[:, 0]
 
 
 def rate_factor(step: int, steps: int, warmup: int, starts_at: float) -> float:
