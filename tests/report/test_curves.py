@@ -34,6 +34,20 @@ def test_loss_table_holds_every_term_and_names_the_skipped_step(figures: dict[st
     assert "step 39 (loss is not finite)" in loss.note
 
 
+def test_what_a_rollback_undid_is_told_but_not_drawn() -> None:
+    def step(number: int, loss: float | None) -> dict[str, object]:
+        return {"step": number, "loss": {"total": loss}} | ({} if loss else {"skipped": "loss a is not finite"})
+
+    lines = [{"step": 0, "dev": {"ndcg@10": 0.1}}, step(0, 9.0), {"step": 1, "dev": {"ndcg@10": 0.2}}]
+    lines += [step(1, 8.0), {"step": 2, "dev": {"ndcg@10": 0.9}}, step(2, None)]
+    lines += [{"step": 3, "rollback": {"to": 1, "lr_factor": 0.5}}, step(1, 7.0), step(2, 6.0)]
+    loss, dev = training_figures(lines, RESOLVED)
+    assert loss.table.rows == (("0", "9"), ("1", "7"), ("2", "6"))
+    assert "step 2 (loss a is not finite)." in loss.note
+    assert "Gone back from step 3 to 1, on with 0.5 of the rate." in loss.note
+    assert "0.2000 at step 1" in dev.note
+
+
 def test_a_single_term_is_not_drawn_twice() -> None:
     lines = [{"step": n, "loss": {"total": 1 / (n + 1), "infonce": 1 / (n + 1)}} for n in range(5)]
     (loss,) = training_figures(lines, {})

@@ -114,7 +114,7 @@ def _measured_update(parameter: Tensor, state: dict[str, Tensor], group: Mapping
     One at a time, and of a table the rows that move: a copy of everything would take the system longer to make room
     for than all else here.
     """
-    rows = _touched_rows(parameter) if group["by_row"] else slice(None)
+    rows = _touched_rows(parameter) if group["by_row"] else ...  # of a scalar too
     size, before = torch.linalg.vector_norm(parameter), parameter[rows].clone()
     _update([parameter], [state], group)
     return size, torch.linalg.vector_norm(before.sub_(parameter[rows]))

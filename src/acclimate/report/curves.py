@@ -30,11 +30,12 @@ class Figure:
 
 def training_figures(metrics: Sequence[Document], resolved: Document) -> list[Figure]:
     """Loss, dev score, learning rate and gradient norms over the steps, as far as the run logged them."""
-    steps = [line for line in metrics if "loss" in line]
-    evaluations = [line for line in metrics if isinstance(line.get("dev"), dict)]
+    kept = _without_what_was_in_vain(metrics)
+    steps = [line for line in kept if "loss" in line]
+    evaluations = [line for line in kept if isinstance(line.get("dev"), dict)]
     keep_best = str((resolved.get("evaluation") or {}).get("keep_best", ""))
     figures = (
-        _loss_figure(steps),
+        _loss_figure(steps, _mishaps(metrics)),
         _dev_figure(evaluations, keep_best),
         _rate_figure(steps),
         _norm_figure(steps, (resolved.get("training") or {}).get("clip_norm")),
@@ -174,16 +175,38 @@ def _points_table(caption: str, series: Sequence[Series]) -> Table:
     return Table(caption, ("step", *(line.name for line in series)), rows)
 
 
-def _loss_figure(steps: Sequence[Document]) -> Figure | None:
+def _without_what_was_in_vain(metrics: Sequence[Document]) -> list[Document]:
+    """The lines but for those that a rollback undid: steps from its goal on, evaluations after it."""
+    kept: list[Document] = []
+    for line in metrics:
+        if "rollback" in line:
+            goal = line["rollback"]["to"]
+            kept = [other for other in kept if other["step"] + ("loss" in other) <= goal]
+        else:
+            kept.append(line)
+    return kept
+
+
+def _mishaps(metrics: Sequence[Document]) -> str:
+    """Skipped steps and rollbacks in words, also those of steps that were repeated later."""
+    skipped = [f"{line['step']} ({line['skipped']})" for line in metrics if line.get("skipped")]
+    back = [
+        f"from step {line['step']} to {line['rollback']['to']}, on with {line['rollback']['lr_factor']:g} of the rate"
+        for line in metrics
+        if "rollback" in line
+    ]
+    sentences = (("Skipped without an update: step", ", ", skipped), ("Gone back", "; ", back))
+    return " ".join(
+        f"{words} {mark.join(found[:10])}{' ...' * (len(found) > 10)}." for words, mark, found in sentences if found
+    )
+
+
+def _loss_figure(steps: Sequence[Document], note: str) -> Figure | None:
     series = _series(steps, lambda line: line["loss"])
     if len(series) == 2:
         series = {"total": series["total"]} if "total" in series else series  # one term: its sum is itself
     if not series:
         return None
-    skipped = [f"{line['step']} ({line['skipped']})" for line in steps if line.get("skipped")]
-    note = (
-        f"Skipped without an update: step {', '.join(skipped[:10])}{' ...' * (len(skipped) > 10)}." if skipped else ""
-    )
     return _line_figure("Training loss", series, y_label="loss", note=note)
 
 
