@@ -41,7 +41,7 @@ _TRIED = 16  # texts on which it is found what is frozen
 _READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
 _SKIPS_IN_A_ROW = 3  # non-finite steps before training goes back to the last good checkpoint
 _ROLLBACKS = 2  # without a completed evaluation between, before training is given up
-_RATIOS_EVERY = 10  # steps from one measurement of how far weights move to the next: it takes a tenth of a step
+_RATIOS_EVERY = 20  # steps from one measurement of how far weights move to the next: it takes a tenth of a step
 
 
 @dataclass(frozen=True, slots=True)
