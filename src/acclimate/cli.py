@@ -251,6 +251,8 @@ def verify(
     for comparison in report.comparisons:
         figures = f"least cosine {comparison.min_cosine:.7f}, greatest difference {comparison.max_difference:.1e}"
         show.say(f"{comparison.reader} ({comparison.role}): {figures}")
+    for name in report.refused:
+        show.say(f"{name} refuses the folder, as it should: the model has parts that no standard module can say")
     for name in report.skipped:
         show.say(f"{name} is not installed, so it was not compared")
     for problem in report.problems:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from acclimate.model.linear import use_fast_products
 from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
 from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
+
+if TYPE_CHECKING:
+    from acclimate.model.extension import Extension
 
 __all__ = ["CHUNK", "Encoder", "Tokens"]
 
@@ -86,6 +89,7 @@ class Encoder(nn.Module):
         self.truncate_dim = truncate_dim
         self.lower_case = lower_case
         self.notes = notes
+        self.extensions: list[Extension] = []  # what else is in the modules; `extend` adds to it
         self._padding_id = padding_id(backbone, tokenizer)
         self._first_position = first_position(backbone)
         self._packs: bool | None = None

@@ -6,6 +6,7 @@ crash on the new keys or, worse, fall back to another pooling without a word.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _LEGACY_KEYS = {
     "lasttoken": "pooling_mode_lasttoken",
 }
 _STANDARD = ("Transformer", "Pooling", "Dense", "Normalize")
+# No module of this name exists: whoever would leave these parts out fails instead.
+_EXTENSION = "acclimate.extension"
 _TRANSFORMER_CONFIGS = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -42,6 +45,7 @@ class Layout:
         pooling: modes in the order of concatenation, or None where the folder does not say.
         include_prompt: whether prompts are pooled.
         dense: the folders of Dense modules, in order.
+        extensions: the folders of what no standard module can say.
         normalize: whether the vectors are normalized.
         max_length: ``max_seq_length``, None where the tokenizer decides.
         lower_case: whether texts are lower-cased before tokenizing.
@@ -55,6 +59,7 @@ class Layout:
     pooling: tuple[str, ...] | None = None
     include_prompt: bool = True
     dense: tuple[Path, ...] = ()
+    extensions: tuple[Path, ...] = ()
     normalize: bool = True
     max_length: int | None = None
     lower_case: bool = False
@@ -89,6 +94,7 @@ def read_layout(folder: Path) -> Layout:
         pooling=_pooling_modes(pooling, paths[1]),
         include_prompt=pooling.get("include_prompt", True),
         dense=tuple(path for name, path in zip(names, paths, strict=True) if name == "Dense"),
+        extensions=tuple(path for name, path in zip(names, paths, strict=True) if name == _EXTENSION),
         normalize=normalize,
         max_length=settings.get("max_seq_length"),
         lower_case=settings.get("do_lower_case", False),
@@ -126,15 +132,17 @@ def _read(path: Path) -> Any:
 
 
 def _modules(folder: Path) -> tuple[list[str], list[Path]]:
-    """Names and folders of the modules, which must be Transformer, Pooling, Dense ..., Normalize."""
+    """Names and folders of the modules: Transformer, Pooling, Dense ..., Normalize, and extensions after them."""
     where = Place(folder / "modules.json")
     entries = _read(folder / "modules.json")
     try:
         types, paths = [str(entry["type"]) for entry in entries], [str(entry["path"]) for entry in entries]
     except (TypeError, KeyError):
         raise DataError("not a list of modules with type and path", "save the model again", where) from None
-    names = [kind.rpartition(".")[2] for kind in types]
+    names = [_EXTENSION if kind.startswith(f"{_EXTENSION}.") else kind.rpartition(".")[2] for kind in types]
     for kind, name in zip(types, names, strict=True):
+        if name == _EXTENSION:
+            continue
         if not kind.startswith("sentence_transformers."):
             remedy = "use a model made of standard modules; code from a model folder is never run"
             raise UsageError(f"module type {kind} is code of the model's own", remedy, where)
@@ -143,7 +151,8 @@ def _modules(folder: Path) -> tuple[list[str], list[Path]]:
             raise UsageError(f"module type {kind} is not supported", remedy, where)
     if any(Path(path).is_absolute() or ".." in Path(path).parts for path in paths):
         raise UsageError("a module's path leads out of the folder", "use a model whose modules lie inside it", where)
-    middle = names[2:-1] if names[-1:] == ["Normalize"] else names[2:]
+    standard = [name for name in names if name != _EXTENSION]
+    middle = standard[2:-1] if standard[-1:] == ["Normalize"] else standard[2:]
     if names[:2] != ["Transformer", "Pooling"] or any(name != "Dense" for name in middle):
         order = "Transformer, Pooling, any number of Dense, at most one Normalize"
         raise UsageError(f"the modules are {', '.join(names)}", f"use a model whose modules are {order}", where)
@@ -205,15 +214,22 @@ def pooling_config(modes: tuple[str, ...], include_prompt: bool, dimension: int)
     return {"word_embedding_dimension": dimension, **legacy, "include_prompt": include_prompt}
 
 
-def modules_config(dense: int, normalize: bool) -> list[dict[str, Any]]:
-    """modules.json with the legacy type names: every version of sentence-transformers knows them."""
+def modules_config(dense: int, normalize: bool, extensions: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """modules.json with the legacy type names: every version of sentence-transformers knows them.
+
+    Args:
+        dense: how many Dense modules there are.
+        normalize: whether the vectors are normalized.
+        extensions: kinds; sentence-transformers refuses a folder that has one.
+    """
     names = ["Transformer", "Pooling", *["Dense"] * dense, *["Normalize"] * normalize]
+    types = [f"sentence_transformers.models.{name}" for name in names] + [f"{_EXTENSION}.{kind}" for kind in extensions]
     return [
         {
             "idx": index,
             "name": str(index),
-            "path": f"{index}_{name}" if index else "",
-            "type": f"sentence_transformers.models.{name}",
+            "path": f"{index}_{kind.rpartition('.')[2]}" if index else "",
+            "type": kind,
         }
-        for index, name in enumerate(names)
+        for index, kind in enumerate(types)
     ]

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 import transformers
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import normalizers
@@ -24,8 +26,11 @@ from transformers import (
 from acclimate.core.errors import DataError, Place, ResourceError, UsageError
 from acclimate.core.files import replace_folder, sync_folder, write_json
 from acclimate.model.backbone import hidden_size, position_limit
+from acclimate.model.card import card_head, card_use
 from acclimate.model.dense import ACTIVATIONS, Dense
 from acclimate.model.encoder import Encoder
+from acclimate.model.extension import Extension, extend
+from acclimate.model.extensions import EXTENSIONS
 from acclimate.model.layout import Layout, modules_config, pooling_config, read_json, read_layout
 from acclimate.model.pooling import Pooling
 
@@ -50,7 +55,7 @@ def load_encoder(folder: Path) -> Encoder:
     tokenizer = _tokenizer(layout)
     backbone = _backbone(layout.backbone, config)
     max_length, notes = _max_length(layout, tokenizer, backbone)
-    return Encoder(
+    encoder = Encoder(
         backbone,
         tokenizer,
         Pooling(layout.pooling or _default_pooling(config), layout.include_prompt),
@@ -62,11 +67,16 @@ def load_encoder(folder: Path) -> Encoder:
         truncate_dim=layout.truncate_dim,
         lower_case=layout.lower_case,
         notes=layout.notes + notes,
-    ).eval()
+    )
+    for path in layout.extensions:
+        _extend(encoder, path)
+    return encoder.eval()
 
 
 def save_encoder(encoder: Encoder, folder: Path, card: str | None = None) -> None:
     """Writes a sentence-transformers folder in the legacy layout; whoever reads sees the old folder or the new one.
+
+    With an extension, sentence-transformers refuses the folder: the rest alone would give the base's vectors.
 
     Args:
         encoder: what to save; its weights are written as fp32 safetensors.
@@ -182,6 +192,25 @@ def _dense(folder: Path) -> Dense:
     return dense
 
 
+def _extend(encoder: Encoder, folder: Path) -> None:
+    where = Place(folder / "config.json")
+    try:
+        extension = EXTENSIONS.parse(read_json(folder / "config.json"))
+    except (ValidationError, PydanticCustomError) as error:
+        remedy = "use the version of Acclimate that saved the model, or a later one"
+        raise UsageError(f"the model has parts that cannot be read: {error}", remedy, where) from error
+    if not (folder / "model.safetensors").exists():
+        raise _no_safetensors(folder)
+    parameters = extend(encoder, extension)
+    try:
+        tensors = load_file(folder / "model.safetensors")
+        with torch.no_grad():
+            for name in parameters.keys() | tensors.keys():
+                parameters[name].copy_(tensors[name])
+    except (KeyError, RuntimeError, SafetensorError, OSError) as error:
+        raise DataError(f"the {extension.kind} cannot be read: {error}", _SAVE_AGAIN, Place(folder)) from error
+
+
 def _no_safetensors(folder: Path) -> UsageError | DataError:
     pickled = next((name for pattern in ("*.bin", "*.pt", "*.pth") for name in sorted(folder.glob(pattern))), None)
     if pickled is None:
@@ -210,11 +239,17 @@ def _max_length(
 
 def _write(encoder: Encoder, folder: Path, card: str) -> None:
     width = hidden_size(encoder.backbone)
+    apart = {name for extension in encoder.extensions for name in extension.parameters(encoder)}
+    state = {name: tensor for name, tensor in encoder.backbone.state_dict().items() if f"backbone.{name}" not in apart}
     with _quiet():
         # One file, whatever its size: the legacy layout and most readers know model.safetensors alone.
-        encoder.backbone.save_pretrained(folder, max_shard_size="1TB")
+        encoder.backbone.save_pretrained(folder, max_shard_size="1TB", state_dict=state)
     _write_tokenizer(encoder, folder)
-    write_json(folder / "modules.json", modules_config(len(encoder.dense), encoder.normalize))
+    kinds = [extension.kind for extension in encoder.extensions]
+    modules = modules_config(len(encoder.dense), encoder.normalize, kinds)
+    write_json(folder / "modules.json", modules)
+    for extension, module in zip(encoder.extensions[::-1], modules[::-1], strict=False):  # they come last
+        _write_extension(extension, encoder, folder / module["path"])
     # Said here too, though it is part of tokenizer.json by now: tokenizers of some classes build a normalizer anew.
     settings = {"max_seq_length": encoder.max_length, "do_lower_case": encoder.lower_case}
     write_json(folder / "sentence_bert_config.json", settings)
@@ -268,25 +303,21 @@ def _write_dense(dense: Dense, folder: Path) -> None:
     save_file({name: weight.contiguous() for name, weight in dense.state_dict().items()}, folder / "model.safetensors")
 
 
+def _write_extension(extension: Extension, encoder: Encoder, folder: Path) -> None:
+    write_json(folder / "config.json", extension.model_dump(mode="json"))
+    tensors = {name: parameter.detach().contiguous() for name, parameter in extension.parameters(encoder).items()}
+    save_file(tensors, folder / "model.safetensors")
+
+
 def _plain_card(encoder: Encoder) -> str:
     return f"""---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-tags:
-- sentence-transformers
-- sentence-similarity
-- feature-extraction
+{card_head(standard=not encoder.extensions)}
 ---
 # A text encoder saved by Acclimate
 
 Texts of up to {encoder.max_length} tokens become vectors of {encoder.dimension} dimensions, compared by cosine.
 
-```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("path/to/this/folder")
-vectors = model.encode(["a text"])
-```
+{card_use(standard=not encoder.extensions)}
 """
 
 

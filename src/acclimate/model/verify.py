@@ -66,12 +66,14 @@ class VerifyReport:
         comparisons: one for each reader and role.
         problems: why a reader gave no vectors, empty when all did.
         skipped: readers that are not installed.
+        refused: readers that refuse the folder, as they have to: its vectors come from parts that they do not know.
     """
 
     folder: str
     comparisons: tuple[Comparison, ...]
     problems: tuple[str, ...]
     skipped: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -99,16 +101,22 @@ def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] 
     expected = {role: encoder.encode(PROBES, role) for role in ROLES}
     comparisons: list[Comparison] = []
     problems: list[str] = []
+    refused: list[str] = []
     installed = [reader for reader in readers if importlib.util.find_spec(reader) is not None]
     for reader in installed:
+        must_refuse = bool(encoder.extensions) and reader != "acclimate"
         try:
             vectors = _in_fresh_process(reader, folder)
         except _ReaderError as error:
-            problems.append(f"{reader}: {error}")
+            refused += [reader] * must_refuse
+            problems += [f"{reader}: {error}"] * (not must_refuse)
             continue
+        if must_refuse:
+            left_out = ", ".join(extension.kind for extension in encoder.extensions)
+            problems.append(f"{reader}: gives vectors, and has to refuse what it leaves out: {left_out}")
         comparisons.extend(_compare(reader, role, expected[role], vectors[role]) for role in ROLES)
     skipped = tuple(reader for reader in readers if reader not in installed)
-    return VerifyReport(str(folder), tuple(comparisons), tuple(problems), skipped)
+    return VerifyReport(str(folder), tuple(comparisons), tuple(problems), skipped, tuple(refused))
 
 
 class _ReaderError(Exception):

@@ -2,19 +2,26 @@
 
 from typing import Any
 
+from acclimate.model.card import card_head, card_use
 
-def model_card(scores: dict[str, Any], data_sha256: str, command: str) -> str:
-    """The card of a tuned model, in Markdown with the metadata that model hubs read."""
+
+def model_card(scores: dict[str, Any], data_sha256: str, command: str, *, standard: bool) -> str:
+    """The card of a tuned model, in Markdown with the metadata that model hubs read.
+
+    Args:
+        scores: what ``scores.json`` holds.
+        data_sha256: of the training data.
+        command: that made the model.
+        standard: whether standard modules say all of it.
+    """
     rows = [_row(name, scores["test"]) for name in scores["test"]["delta"]]
     general = scores["general"]
     change = f"{general['before']['score']:.4f} -> {general['after']['score']:.4f}"
     return "\n".join(
         [
             "---",
-            "library_name: sentence-transformers",
-            "pipeline_tag: sentence-similarity",
+            card_head(standard=standard),
             f"base_model: {scores['base']}",
-            "tags: [sentence-transformers, sentence-similarity, feature-extraction, acclimate]",
             "---",
             "",
             f"# {scores['base']}, tuned by `{scores['method']}`",
@@ -31,15 +38,7 @@ def model_card(scores: dict[str, Any], data_sha256: str, command: str) -> str:
             "",
             "## Use",
             "",
-            "```python",
-            "from sentence_transformers import SentenceTransformer",
-            "",
-            'model = SentenceTransformer("path/to/this/folder")',
-            "",
-            "import acclimate",
-            "",
-            'encoder = acclimate.load("path/to/this/folder")',
-            "```",
+            card_use(standard=standard),
             "",
         ]
     )

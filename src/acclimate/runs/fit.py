@@ -379,7 +379,8 @@ class _Run:
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         """Writes the models, then the figures, then the report; removes what only training needed."""
         workspace, request = self.workspace, self.request
-        card = model_card(scores, self.prepared.dataset.sha256, request.command)
+        standard = not self.encoder.extensions
+        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=standard)
         tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
         if tuned_wins:
             save_encoder(self.encoder, workspace.model, card)
