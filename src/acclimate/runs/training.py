@@ -1,6 +1,7 @@
 """Puts a plan, an encoder and examples together into a trainer."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,7 @@ class Sizes:
     steps_an_epoch: int
     tokens_an_epoch: int
     trainable_parameters: int
+    time_limit: float
 
 
 def build_trainer(
@@ -86,12 +88,14 @@ def build_trainer(
         patience=plan.recipe.evaluation.patience,
         keep_best=decided.keep_best,
         micro_batch=decided.micro_batch,
+        time_limit=math.inf if training.time_limit == "none" else training.time_limit,
     )
     sizes = Sizes(
         steps=steps,
         steps_an_epoch=feed.steps_an_epoch,
         tokens_an_epoch=int(feed.store.lengths.sum()),
         trainable_parameters=sum(p.numel() for group in groups for p in group.parameters.values()),
+        time_limit=settings.time_limit,
     )
     keep_states = partial(_keep_states, plan, encoder, feed, workspace, say) if training.cache else None
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
