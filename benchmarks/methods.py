@@ -7,7 +7,6 @@ merging with the base), and the gain over the untuned base is put beside full fi
 """
 
 import argparse
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +103,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path) -> Result:
 
 
 def gains(results: Sequence[Result]) -> np.ndarray:
-    """Gain in nDCG@10 of each test query, the mean over the seeds. [Q]"""
+    """Gain in nDCG@10 of each test query, the mean over the seeds: [Q]."""
     return np.mean([np.subtract(result["ndcg"], result["ndcg_before"]) for result in results], axis=0)
 
 
