@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeFloat,
@@ -13,6 +14,7 @@ from pydantic import (
 )
 
 from acclimate.core.specs import FromTable, Settings
+from acclimate.data.label_texts import NAME
 from acclimate.methods import METHODS, Method
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.regularizers import REGULARIZERS, RegularizerSpec
@@ -38,11 +40,19 @@ def seconds_of(value: object) -> object:
 Seconds = Annotated[PositiveFloat, BeforeValidator(seconds_of)]
 
 
+def _named(label_texts: dict[str, str] | str) -> dict[str, str] | str:
+    if isinstance(label_texts, str) and label_texts != "none" and NAME not in label_texts:
+        raise ValueError(f"should be texts by label, or a pattern with {NAME} where the label goes")
+    return label_texts
+
+
 class DataSettings(Settings):
     """Where the examples are and how they are read.
 
     ``dev`` and ``test`` are files or folders, or ``split``: a leak-free share of ``train``. ``general`` is what must
-    not be forgotten, a file or folder, or ``builtin``: the probe that ships with the package.
+    not be forgotten, a file or folder, or ``builtin``: the probe that ships with the package. ``label_texts`` is for
+    labeled data: a text for each label, or a pattern like ``a text about {}``. Then a text has the label whose text is
+    nearest, in training and in scoring, and nothing is fitted beside the encoder.
     """
 
     train: str = ""
@@ -54,6 +64,7 @@ class DataSettings(Settings):
     document_prompt: str | None = None
     positives_a_row: PositiveInt = 1
     negatives_a_row: NonNegativeInt = 4
+    label_texts: Annotated[dict[str, str] | str, AfterValidator(_named)] = "none"
     dev_share: Share = 0.1
     test_share: Share = 0.1
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
-from acclimate.data.examples import Dataset, Example
+from acclimate.data.examples import Example, Kind
 from acclimate.data.features import build_store
 from acclimate.data.pairs import TextNumbers, pair_table
 from acclimate.engine.activations import Activations
@@ -50,7 +50,7 @@ class Sizes:
 def build_trainer(
     plan: Plan,
     encoder: "Encoder",
-    dataset: Dataset,
+    kind: Kind,
     train: Sequence[Example],
     workspace: Workspace,
     callbacks: Callbacks,
@@ -65,7 +65,7 @@ def build_trainer(
     training, decided = plan.recipe.training, plan.decided
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
-    feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
+    feed = _feed(plan, encoder, kind, train, workspace, list(regularizers.values()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)
@@ -121,14 +121,14 @@ def _keep_states(
 def _feed(
     plan: Plan,
     encoder: "Encoder",
-    dataset: Dataset,
+    kind: Kind,
     train: Sequence[Example],
     workspace: Workspace,
     regularizers: Sequence["Regularizer"],
 ) -> Feed:
     """Tokenizes once whatever a step can need, and asks the base what it says of the streams' texts."""
     numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
-    table = pair_table(train, dataset.kind, numbers)
+    table = pair_table(train, kind, numbers)
     wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
     for regularizer in regularizers:
         if regularizer.stream is not None:
