@@ -1,4 +1,4 @@
-"""Every way to tune, side by side: ``python benchmarks/methods.py --data DIR``.
+"""Every way to tune, side by side: ``python benchmarks/ways.py --data DIR``.
 
 On two sets of 2,000 pairs each method tunes with its defaults, the whole of what training made of it is kept (no
 merging with the base), and the gain over the untuned base is put beside full fine-tuning's. Every cell is a file under
@@ -9,7 +9,7 @@ merging with the base), and the gain over the untuned base is put beside full fi
 import argparse
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ class Way:
     name: str
     method: str
     settings: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = field(default=SEEDS)
 
 
 WAYS = (
@@ -64,25 +63,29 @@ def main() -> None:
     out = arguments.out or RESULTS / ("methods-quick" if arguments.quick else "methods")
     sets, sizes = (SETS[:1], QUICK) if arguments.quick else (SETS, FULL)
     ways = [way for way in WAYS if way.name in arguments.only]
-    seeds = {way: way.seeds[: 1 if arguments.quick else None] for way in ways}
-    cells = Cells(out / "cells", planned=len(sets) * sum(map(len, seeds.values())))
-    found: dict[str, dict[Way, list[Result]]] = {name: {way: [] for way in ways} for name in sets}
-    files = {name: cut(arguments.data / name, sizes, out / "data" / name) for name in sets}
-    for seed in SEEDS:  # seeds outside, ways inside: what slows the machine for a while slows all of them
-        for name in sets:
-            for way in (way for way in ways if seed in seeds[way]):
-                found[name][way].append(_cell(cells, name, files[name], way, seed, out))
+    found, cells = measure(ways, sets, sizes, SEEDS[: 1 if arguments.quick else None], arguments.data, out)
     lines = page(found, sizes, cells.provenance())
     print("\n".join(["", *lines]))
     if not arguments.quick and len(ways) == len(WAYS):
         write_table("methods", lines)
 
 
-def _cell(cells: Cells, name: str, files: Cut, way: Way, seed: int, out: Path) -> Result:
-    config = {"files": files.sha256(), "base": BASE, "method": way.method, "seed": seed}
-    config |= {"settings": [*ALWAYS, *way.settings]}
-    label = f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}"
-    return cells.measure(label, config, partial(_tuned, files, way, seed, out / "runs" / label))
+def measure(
+    ways: Sequence[Way], sets: Sequence[str], sizes: Sizes, seeds: Sequence[int], data: Path, out: Path
+) -> tuple[dict[str, dict[Way, list[Result]]], Cells]:
+    """Set -> way -> a result for each seed; what lies in ``out`` is not measured again."""
+    cells = Cells(out / "cells", planned=len(sets) * len(ways) * len(seeds))
+    found: dict[str, dict[Way, list[Result]]] = {name: {way: [] for way in ways} for name in sets}
+    files = {name: cut(data / name, sizes, out / "data" / name) for name in sets}
+    for seed in seeds:  # seeds outside, ways inside: what slows the machine for a while slows all of them
+        for name in sets:
+            for way in ways:
+                config = {"files": files[name].sha256(), "base": BASE, "method": way.method, "seed": seed}
+                config |= {"settings": [*ALWAYS, *way.settings]}
+                label = f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}"
+                work = partial(_tuned, files[name], way, seed, out / "runs" / label)
+                found[name][way].append(cells.measure(label, config, work))
+    return found, cells
 
 
 def _tuned(files: Cut, way: Way, seed: int, folder: Path) -> Result:
@@ -120,7 +123,7 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
     return [
         "# Every way to tune",
         "",
-        "Written by `python benchmarks/methods.py --data DIR`; `benchmarks/data.py` builds DIR.",
+        "Written by `python benchmarks/ways.py --data DIR`; `benchmarks/data.py` builds DIR.",
         "",
         *provenance,
         "",
