@@ -50,7 +50,9 @@ def opened(groups: list[ParamGroup]) -> dict[str, torch.nn.Parameter]:
 
 
 def test_every_method_is_held_to_the_contract() -> None:
-    assert {kind.partition(":")[0] for kind in SMALLEST} == set(METHODS), "give the new method its smallest settings here"
+    assert {kind.partition(":")[0] for kind in SMALLEST} == set(METHODS), (
+        "give the new method its smallest settings here"
+    )
 
 
 @every_pair

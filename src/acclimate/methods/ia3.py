@@ -5,7 +5,7 @@
     keys = l_k * (W_k x),  values = l_v * (W_v x),  out(l_ff * act(in(x)))        all gains start at 1
 
 A gain on what leaves a linear layer is one on the rows of its weight, a gain on what enters it one on the columns: all
-merge. Of the methods here it trains the fewest weights.
+merge.
 """
 
 import re
