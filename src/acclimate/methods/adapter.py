@@ -51,7 +51,7 @@ class Adapter(Method):
     layers: PositiveInt | Literal["all"] = "all"
 
     summary: ClassVar[str] = "small bottlenecks train; beside the feed-forward layers they fold into a standard model"
-    default_lr: ClassVar[float] = 1e-3
+    default_lr: ClassVar[float] = 4e-3
 
     @model_validator(mode="after")
     def _all_act(self) -> "Adapter":
