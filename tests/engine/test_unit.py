@@ -1,6 +1,5 @@
 """The training unit and its feed: which rows count how much, and which extra texts come along."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest

@@ -5,7 +5,7 @@ import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar, overload
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ class DiskList(Sequence[T]):
     """Items in the order in which they were appended, or some of them in any order, decoded at each access.
 
     In memory an item takes 8 bytes, and 8 more for each selection that it is in. The file has no name, belongs to all
-    selections together and goes with the last of them. Not for use after a fork: the two sides would share its position.
+    selections together and goes with the last of them. Not for use after a fork: both sides would move one position.
 
     Args:
         encode: an item as bytes.
@@ -64,7 +64,7 @@ class DiskList(Sequence[T]):
         return view
 
     def _all_numbers(self) -> NDArray[np.int64]:
-        return np.asarray(self._numbers, np.int64)
+        return np.arange(len(self)) if isinstance(self._numbers, range) else self._numbers
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -78,7 +78,7 @@ class KeyNumbers:
     def __contains__(self, key: bytes) -> bool:
         number = int(as_keys(bytearray(key))[0])
         for keys, _ in self._runs:
-            place = bisect_left(memoryview(keys), number)  # on one key several times as fast as NumPy
+            place = bisect_left(keys.data, number)  # on one key several times as fast as NumPy
             if place < len(keys) and keys[place] == number:
                 return True
         return False

@@ -330,9 +330,7 @@ def _hits(
     train: Sequence[Example], wanted: _Wanted, parts_of: Callable[[Example], Iterator[tuple[Role, str]]]
 ) -> Iterator[tuple[int, Example, Role, str, int]]:
     """Texts of training that are wanted: position, example, role, text, and its number among the wanted ones."""
-    said = (
-        (row, example, role, text) for row, example in enumerate(train) for role, text in parts_of(example)
-    )
+    said = ((row, example, role, text) for row, example in enumerate(train) for role, text in parts_of(example))
     for part in in_parts(said):
         numbers = wanted.find(text for _, _, _, text in part)
         for place in np.flatnonzero(numbers >= 0):
