@@ -208,7 +208,8 @@ def _pieces(examples: Sequence[Example], label: NDArray[np.int64], seed: int) ->
     order = np.lexsort((*digests.T[::-1], label))
     starts = np.flatnonzero(np.diff(label[order], prepend=-1))
     least = order[starts]
-    keys = np.array([derive_seed(seed, "split", digests[row].astype(">u8").tobytes().hex()) for row in least], np.int64)
+    names_of_least = (digests[row].astype(">u8").tobytes().hex() for row in least)
+    keys = np.fromiter((derive_seed(seed, "split", name) for name in names_of_least), np.int64, len(least))
     by_key = np.argsort(keys, kind="stable")
     place = np.empty_like(by_key)
     place[by_key] = np.arange(len(by_key))
