@@ -48,7 +48,7 @@ def test_half_surrogates_have_keys() -> None:
 @pytest.mark.parametrize("size", [1, 3, 10, 11])
 def test_parts_are_the_whole(size: int) -> None:
     found = list(in_parts(iter(range(10)), size))
-    assert sum(found, []) == list(range(10))
+    assert [item for part in found for item in part] == list(range(10))
     assert all(len(part) == size for part in found[:-1])
 
 
