@@ -1,10 +1,9 @@
 """Labels by their words: what each label is called, and labeled texts as pairs of a text and its label's text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from acclimate.core.errors import UsageError
-from acclimate.data.examples import Example
+from acclimate.data.examples import Example, on_disk
 
 NAME = "{}"  # in a pattern: the label itself
 
@@ -33,8 +32,8 @@ def texts_of_labels(labels: Iterable[str], given: str | Mapping[str, str]) -> di
     return texts
 
 
-def as_pairs(examples: Sequence[Example], texts: Mapping[str, str]) -> list[Example]:
+def as_pairs(examples: Iterable[Example], texts: Mapping[str, str]) -> Sequence[Example]:
     """Labeled texts as queries whose right document is the text of their label."""
-    return [
-        replace(e, query=e.text, text="", positives=(texts[str(e.label)],), doc_id=f"label:{e.label}") for e in examples
-    ]
+    return on_disk(
+        e._replace(query=e.text, text="", positives=(texts[str(e.label)],), doc_id=f"label:{e.label}") for e in examples
+    )

@@ -39,7 +39,7 @@ class Prepared:
     """
 
     dataset: Dataset
-    train: list[Example]
+    train: Sequence[Example]
     kind: Kind
     dev: Task
     test: Task
@@ -206,7 +206,7 @@ def _require_rows(dataset: Dataset, pool: Sequence[Example], leaked: int) -> Non
         raise DataError(problem, f"give at least {MIN_ROWS}, better 200 and more", where)
 
 
-def _trainable(dataset: Dataset, train: list[Example], leaked: int, *, alone: bool) -> list[Example]:
+def _trainable(dataset: Dataset, train: Sequence[Example], leaked: int, *, alone: bool) -> Sequence[Example]:
     """The rows, if they teach something; ``alone``: a labeled text does so without another one of its label."""
     _require_rows(dataset, train, leaked)
     where = Place(dataset.path) if dataset.path else None
@@ -221,7 +221,7 @@ def _trainable(dataset: Dataset, train: list[Example], leaked: int, *, alone: bo
     if dataset.kind is Kind.SCORED and any(e.weight != 1 for e in train):
         problem = "weights cannot act on scored pairs: their loss compares pairs with each other"
         raise DataError(problem, "remove the weight column", where)
-    if dataset.kind is Kind.SCORED and len({e.score for e in train}) < 2:
+    if dataset.kind is Kind.SCORED and all(e.score == train[0].score for e in train):
         raise DataError("all rows have one score, so none is nearer than another", "give different scores", where)
     return train
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -133,10 +132,7 @@ def _feed(
     for regularizer in regularizers:
         if regularizer.stream is not None:
             wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
-    features = {
-        name: np.array([numbers.number(text, "document") for text in _STREAMS[name]()], dtype=np.int64)
-        for name in wanted
-    }
+    features = {name: numbers.numbers(_STREAMS[name](), "document") for name in wanted}
     evaluation_length, encoder.max_length = encoder.max_length, plan.decided.max_length
     try:
         store = build_store(
