@@ -199,25 +199,31 @@ def _keys(example: Example) -> Iterator[tuple[str, str]]:
 
 def _pieces(examples: Sequence[Example], label: NDArray[np.int64], seed: int) -> _Pieces:
     """The sets that ``label`` numbers, in the order of a key that is derived from the least digest of each."""
-    digests = np.empty((len(examples), 4), np.uint64)
-    strata: dict[str, int] = {}
-    of_row = np.empty(len(examples), np.int64)
-    for row, example in enumerate(examples):
-        digests[row] = np.frombuffer(_digest(example), ">u8")
-        of_row[row] = strata.setdefault((example.label if example.text else None) or "", len(strata))
-    order = np.lexsort((*digests.T[::-1], label))
+    digests, strata, stratum = _contents(examples)
+    quarters = np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 4)  # ordered as the bytes are
+    order = np.lexsort((*quarters.T[::-1], label))
     starts = np.flatnonzero(np.diff(label[order], prepend=-1))
     least = order[starts]
-    names_of_least = (digests[row].astype(">u8").tobytes().hex() for row in least)
-    keys = np.fromiter((derive_seed(seed, "split", name) for name in names_of_least), np.int64, len(least))
+    names = (digests[32 * row : 32 * row + 32].hex() for row in least.tolist())
+    keys = np.fromiter((derive_seed(seed, "split", name) for name in names), np.int64, len(least))
     by_key = np.argsort(keys, kind="stable")
     place = np.empty_like(by_key)
     place[by_key] = np.arange(len(by_key))
-    names = sorted(strata)
-    renumbered = np.empty(len(names), np.int64)
-    renumbered[[strata[name] for name in names]] = np.arange(len(names))
     sizes = np.diff(np.append(starts, len(order)))
-    return _Pieces(place[label], sizes[by_key], names, renumbered[of_row[least[by_key]]])
+    return _Pieces(place[label], sizes[by_key], strata, stratum[least[by_key]])
+
+
+def _contents(examples: Sequence[Example]) -> tuple[bytearray, list[str], NDArray[np.int64]]:
+    """The digests of all rows one after another, the labels to balance by in ascending order, and each row's [N]."""
+    digests, numbers = bytearray(), dict[str, int]()
+    stratum = np.empty(len(examples), np.int64)
+    for row, example in enumerate(examples):
+        digests += _digest(example)
+        stratum[row] = numbers.setdefault((example.label if example.text else None) or "", len(numbers))
+    strata = sorted(numbers)
+    place = np.empty(len(strata), np.int64)
+    place[[numbers[name] for name in strata]] = np.arange(len(strata))
+    return digests, strata, place[stratum]
 
 
 def _digest(example: Example) -> bytes:
