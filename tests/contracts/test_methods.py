@@ -31,6 +31,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "lora": {"rank": 2},
     "ia3": {},
     "prompt": {"text": "find the answer to"},
+    "prompt:deep": {"text": "find the answer to", "deep": True},
 }
 #: Backbones on which a method has nothing to train, which it has to say.
 NOTHING_TO_TRAIN = {("bitfit", backbone) for backbone in ("modernbert", "qwen3", "t5")}
