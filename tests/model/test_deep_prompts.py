@@ -76,9 +76,10 @@ def test_a_folder_keeps_them_and_sentence_transformers_refuses_it(kind: str, tmp
     np.testing.assert_array_equal(encoder.encode(TEXTS, "query"), before)
     save_encoder(encoder, tmp_path / "model")
     np.testing.assert_array_equal(load_encoder(tmp_path / "model").encode(TEXTS, "query"), before)
-    report = verify(tmp_path / "model", encoder)
-    assert report.passed, report
-    assert report.refused == ("sentence_transformers",)
+    if kind == "bert":  # one is enough for what takes two processes
+        report = verify(tmp_path / "model", encoder)
+        assert report.passed, report
+        assert report.refused == ("sentence_transformers",)
 
 
 def test_a_copy_has_rows_of_its_own() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from torch import nn
 
 from acclimate.core.errors import UsageError
@@ -13,7 +14,7 @@ from acclimate.model.encoder import Encoder
 from acclimate.model.pooling import Pooling
 from acclimate.model.prompts import PromptedEmbedding, fold_prompt, insert_prompt, remove_prompt
 from acclimate.model.store import load_encoder, save_encoder
-from acclimate.model.verify import verify
+from acclimate.model.verify import REQUIRED_COSINE, verify
 from tiny import KINDS, tiny_encoder
 
 TEXT = "find the answer to"
@@ -128,6 +129,17 @@ def test_folded_it_is_a_standard_model(kind: str, tmp_path: Path) -> None:
     for vectors, role in zip(before, ("query", "document", None), strict=True):
         np.testing.assert_array_equal(encoder.encode(TEXTS, role), vectors)
         np.testing.assert_array_equal(load_encoder(tmp_path / "model").encode(TEXTS, role), vectors)
+    peer = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    asked = (peer.encode_query, peer.encode_document, peer.encode)
+    for vectors, encode in zip(before, asked, strict=True):
+        theirs = encode(TEXTS, normalize_embeddings=True)
+        assert (vectors * theirs).sum(1).min() >= REQUIRED_COSINE
+
+
+def test_fresh_processes_read_the_folder_alike(tmp_path: Path) -> None:
+    encoder = moved(tiny_encoder())
+    fold_prompt(encoder)
+    save_encoder(encoder, tmp_path / "model")
     report = verify(tmp_path / "model", encoder)
     assert report.passed, report
     assert {c.reader for c in report.comparisons} == {"acclimate", "sentence_transformers"}
