@@ -60,7 +60,7 @@ def make_feed(
     encoder: Encoder, examples: Sequence[Example], folder: Path, streams: Mapping[str, int], **options: Any
 ) -> Feed:
     """The feed of examples and of general texts for each stream (name -> texts a step)."""
-    numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
+    numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
     kind = Kind.SCORED if examples[0].score is not None else Kind.LABELED if examples[0].label else Kind.PAIRS
     table = pair_table(examples, kind, numbers)
     general = np.array([numbers.number(text, "document") for text in GENERAL], dtype=np.int64)

@@ -26,6 +26,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "bitfit": {},
     "adapter": {"bottleneck": 3},
     "lora": {"rank": 2},
+    "residual": {"rank": 2},
 }
 #: Backbones on which a method has nothing to train, which it has to say.
 NOTHING_TO_TRAIN = {("bitfit", backbone) for backbone in ("modernbert", "qwen3", "t5")}

@@ -1,6 +1,6 @@
 """The pair table: examples as numbers of texts, with what is known to be right for each query."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,14 @@ class PairTable:
 
 
 class TextNumbers:
-    """Numbers distinct (text, role) pairs in order of appearance. Roles with equal prompts are one."""
+    """Numbers distinct (text, role) pairs in order of appearance. Roles that are read alike are one.
 
-    def __init__(self, prompts: dict[str, str]) -> None:
-        self._same = {role: min(r for r in prompts if prompts[r] == prompts[role]) for role in prompts}
+    Args:
+        readings: role -> how its texts are read, such as their prompt.
+    """
+
+    def __init__(self, readings: Mapping[str, Hashable]) -> None:
+        self._same = {role: min(r for r in readings if readings[r] == readings[role]) for role in readings}
         self._numbers: dict[tuple[str, str], int] = {}
 
     def number(self, text: str, role: str) -> int:

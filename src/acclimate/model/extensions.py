@@ -2,5 +2,6 @@
 
 from acclimate.core.specs import Table
 from acclimate.model.extension import Extension
+from acclimate.model.residual import Residual
 
-EXTENSIONS: Table[Extension] = Table("extension")
+EXTENSIONS: Table[Extension] = Table("extension", Residual)

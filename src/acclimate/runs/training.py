@@ -63,10 +63,10 @@ def build_trainer(
     training, decided = plan.recipe.training, plan.decided
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
-    feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
-        groups = decided.method.apply(encoder)
+        groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
+    feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
@@ -101,16 +101,19 @@ def _keep_states(
     plan: Plan, encoder: "Encoder", feed: Feed, workspace: Workspace, say: Callable[[str], None], depth: int
 ) -> Activations | None:
     """The store of what the lowest blocks say of each text, or None where the disk has no room for it."""
-    width, precision = hidden_size(encoder.backbone), plan.decided.precision
+    width, offsets, precision = hidden_size(encoder.backbone), feed.store.offsets, plan.decided.precision
     # The weights below are the base's and the texts are the run's, which does not go on with others.
     key = f"{depth} blocks, {precision}, at most {plan.decided.max_length} tokens"
-    blocks = f"{depth} block{'s' if depth > 1 else ''} at the bottom do{'es' if depth == 1 else ''} not train"
+    below = f"{depth} block{'s' if depth > 1 else ''} at the bottom do{'es' if depth == 1 else ''} not train"
+    if depth == encoder.depth:  # a vector a text, small enough to keep every digit
+        width, offsets, precision = encoder.dimension, np.arange(len(feed.store) + 1), "fp32"
+        below = "the encoder itself does not train"
     try:
-        states = Activations(workspace.cache / "activations", feed.store.offsets, width, precision, key)
+        states = Activations(workspace.cache / "activations", offsets, width, precision, key)
     except OSError as problem:
-        say(f"{blocks}, and are computed anew each time: {problem}")
+        say(f"{below}, and texts go through it anew each time: {problem}")
         return None
-    say(f"{blocks}: what they say of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
+    say(f"{below}: what it says of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
     return states
 
 
@@ -123,15 +126,15 @@ def _feed(
     regularizers: Sequence["Regularizer"],
 ) -> Feed:
     """Tokenizes once whatever a step can need, and asks the base what it says of the streams' texts."""
-    numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
+    numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
     table = pair_table(train, dataset.kind, numbers)
     wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
     for regularizer in regularizers:
         if regularizer.stream is not None:
             wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
+    role = "query" if encoder.adapts_queries_alone else "document"  # documents cannot move then: nothing to keep
     features = {
-        name: np.array([numbers.number(text, "document") for text in _STREAMS[name]()], dtype=np.int64)
-        for name in wanted
+        name: np.array([numbers.number(text, role) for text in _STREAMS[name]()], dtype=np.int64) for name in wanted
     }
     evaluation_length, encoder.max_length = encoder.max_length, plan.decided.max_length
     try:
@@ -145,7 +148,7 @@ def _feed(
         )
         precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
         streams = {
-            name: Stream(features[name], encoder.encode(_STREAMS[name](), precision=precision), size)
+            name: Stream(features[name], encoder.encode(_STREAMS[name](), role, precision=precision), size)
             for name, size in wanted.items()
         }
     finally:
