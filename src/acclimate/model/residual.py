@@ -72,10 +72,13 @@ class Residual(Extension):
         """Whether a standard Dense module says the same: normalization takes the length out of what is linear."""
         return self.activation == "none" and self.side == "both"
 
+    def layer(self, width: int) -> ResidualLayer:
+        """A new layer for vectors of ``width`` numbers."""
+        return ResidualLayer(width, self.rank, self.activation, queries_alone=self.side == "query")
+
     def insert(self, encoder: "Encoder") -> None:
         """See `Extension.insert`."""
-        layer = ResidualLayer(encoder.dimension, self.rank, self.activation, queries_alone=self.side == "query")
-        encoder.vector_adapters.append(layer.to(encoder.device))
+        encoder.vector_adapters.append(self.layer(encoder.dimension).to(encoder.device))
 
     def parameters(self, encoder: "Encoder") -> "dict[str, Parameter]":
         """See `Extension.parameters`."""

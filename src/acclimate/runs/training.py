@@ -21,7 +21,6 @@ from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
-from acclimate.model.backbone import hidden_size
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
@@ -63,6 +62,7 @@ def build_trainer(
     training, decided = plan.recipe.training, plan.decided
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
+    adapted = len(encoder.vector_adapters) > 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
@@ -93,27 +93,39 @@ def build_trainer(
         tokens_an_epoch=int(feed.store.lengths.sum()),
         trainable_parameters=sum(p.numel() for group in groups for p in group.parameters.values()),
     )
-    keep_states = partial(_keep_states, plan, encoder, feed, workspace, say) if training.cache else None
+    keep_states = partial(_keep_states, plan, encoder, feed, workspace, say, adapted) if training.cache else None
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
 
 
 def _keep_states(
-    plan: Plan, encoder: "Encoder", feed: Feed, workspace: Workspace, say: Callable[[str], None], depth: int
+    plan: Plan,
+    encoder: "Encoder",
+    feed: Feed,
+    workspace: Workspace,
+    say: Callable[[str], None],
+    adapted: bool,
+    depth: int,
 ) -> Activations | None:
-    """The store of what the lowest blocks say of each text, or None where the disk has no room for it."""
-    width, offsets, precision = hidden_size(encoder.backbone), feed.store.offsets, plan.decided.precision
+    """The store of what the lowest blocks say of each text, or None where the disk has no room for it.
+
+    ``adapted`` says whether the base has adapters of its own, so that its vectors are not those below them.
+    """
+    precision = plan.decided.precision
     # The weights below are the base's and the texts are the run's, which does not go on with others.
     key = f"{depth} blocks, {precision}, at most {plan.decided.max_length} tokens"
     below = f"{depth} block{'s' if depth > 1 else ''} at the bottom do{'es' if depth == 1 else ''} not train"
-    if depth == encoder.depth:  # a vector a text, small enough to keep every digit
-        width, offsets, precision = encoder.dimension, np.arange(len(feed.store) + 1), "fp32"
+    if depth == encoder.depth:
         below = "the encoder itself does not train"
     try:
-        states = Activations(workspace.cache / "activations", offsets, width, precision, key)
+        states = Activations.at_depth(workspace.cache / "activations", encoder, depth, feed.store, precision, key)
     except OSError as problem:
         say(f"{below}, and texts go through it anew each time: {problem}")
         return None
     say(f"{below}: what it says of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
+    if depth == encoder.depth and not adapted:
+        for stream in feed.streams.values():  # known by now, but for the length, which adapters do not see
+            known = dict(zip(stream.features.tolist(), torch.from_numpy(stream.frozen), strict=True))
+            states.take(stream.features, lambda texts, known=known: torch.stack([known[int(t)] for t in texts]))  # type: ignore[misc]
     return states
 
 
