@@ -19,6 +19,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "dora": {"method": "lora", "settings": ["method.rank=2", "method.dora=true"]},
     "bitfit": {"method": "bitfit"},
     "last_layers": {"method": "last_layers"},
+    "residual": {"method": "residual"},
+    "residual_mlp": {"method": "residual", "settings": ["method.activation=gelu"]},
 }
 
 

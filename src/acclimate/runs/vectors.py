@@ -18,7 +18,7 @@ from acclimate.data.split import split
 from acclimate.data.vectors import NamedVectors, pairs_of_rows
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
-from acclimate.evaluation import Outcome, compare, evaluate, judge
+from acclimate.evaluation import Outcome, compare, evaluate, judge, passes
 from acclimate.evaluation.efficiency import count_peak_from_here, model_bytes, peak_memory_bytes
 from acclimate.model.adapter_folder import save_adapter
 from acclimate.model.residual import Residual, ResidualLayer
@@ -88,10 +88,19 @@ def fit_vectors(request: VectorRequest, show: Show) -> dict[str, Any]:
     with workspace.locked():
         workspace.claim(identity, restart=request.restart)
         if workspace.scores.is_file() and workspace.adapter.is_dir():
-            show.say(f"{workspace.path} is finished; restart trains again")
-            scores: dict[str, Any] = json.loads(workspace.scores.read_text())
-            return scores
+            return _finished(request, workspace, show)
         return run.execute()
+
+
+def _finished(request: VectorRequest, workspace: Workspace, show: Show) -> dict[str, Any]:
+    scores: dict[str, Any] = json.loads(workspace.scores.read_text())
+    show.say(f"{workspace.path} is finished; restart trains again")
+    if request.keep_anyway and workspace.rejected.is_dir():
+        replace_folder(workspace.rejected, workspace.adapter)
+    scores["gate"]["passed"] = passes(scores["gate"]["verdict"], strict=request.strict)
+    write_json(workspace.scores, scores)
+    show.verdict(scores)
+    return scores
 
 
 class _Run:
@@ -114,7 +123,9 @@ class _Run:
     def execute(self) -> dict[str, Any]:
         """All stages in order."""
         show = self.show
-        show.plan(self.plan)
+        decided = self.plan.decided
+        show.stage("plan", f"method {decided.method.kind}: {decided.method.summary}")
+        show.say(f"        {decided.epochs:g} epochs of {len(self.train)} rows, learning rate {decided.lr:g}")
         show.stage("before", "scoring the vectors as they are")
         before = evaluate(self.test, self.table.encode)
         trainer, sizes, progress, base = self._train()
