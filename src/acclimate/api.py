@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
 
 
+_ENDLESS = 10_000  # epochs: no machine trains so many before the time is over
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished run.
@@ -156,24 +159,28 @@ def compare(
     *,
     out: str | Path | None = None,
     seeds: Sequence[int] = (42,),
+    time_limit: str | float | None = None,
     quiet: bool = True,
     json: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """Tunes with several methods on the same rows, splits and steps, and puts the figures side by side.
+    """Tunes with several methods on the same rows and splits, for equal steps or time: the figures side by side.
 
     Args:
         train: as in `fit`.
         methods: kinds, as ``["full", "adapter", "lora"]``.
-        out: holds a run folder for each method and seed, ``compare.json`` and ``compare.md``;
+        out: holds a run folder for each method and seed, ``compare.json``, ``compare.md`` and ``compare.html``;
             ``runs/STEM-OF-TRAIN-compare`` by default. The same call takes up what is finished there.
         seeds: each method is run with each of them.
+        time_limit: seconds (or ``"10m"``) that each method may train; all of it is used unless ``epochs`` end before.
+            Without it all methods take equal steps.
         quiet: print nothing.
         json: print for people on standard error.
         options: what else `fit` takes, the same for all methods.
 
     Returns:
-        what ``acclimate compare --json`` prints: ``rows`` with ``method``, ``test``, ``general``, ``cost``, ``pareto``.
+        what ``acclimate compare --json`` prints: ``rows`` with ``method``, ``test``, ``general``, ``cost``, ``pareto``,
+        and ``time_limit_seconds``.
 
     Raises:
         UsageError: an unknown method, or one that cannot act on this base.
@@ -183,14 +190,17 @@ def compare(
     from acclimate.runs.show import Show
 
     show = Show(quiet=quiet, json=json)
+    limit = read_recipe(None, (), {"training.time_limit": time_limit or "none"}).training.time_limit
+    if limit != "none" and options.get("epochs") is None:
+        options["epochs"] = _ENDLESS
 
     def run(method: str, seed: int, folder: Path) -> Mapping[str, Any]:
         show.stage("compare", f"{method}, seed {seed}")
         fixed: dict[str, Any] = {"method": method, "seed": seed, "keep": "anyway", "quiet": quiet, "json": json}
-        return fit(train, out=folder, **options, **fixed).scores
+        return fit(train, out=folder, time_limit=time_limit, **options, **fixed).scores
 
     folder = _folder(train, out, "-compare")
-    document = compare_methods(methods, seeds, folder, run)
+    document = compare_methods(methods, seeds, folder, run, None if limit == "none" else limit)
     show.comparison(document, folder)
     return document
 
@@ -217,6 +227,7 @@ def fit(
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
     epochs: float | None = None,
+    time_limit: str | float | None = None,
     lr: float | None = None,
     batch_size: int | None = None,
     max_length: int | None = None,
@@ -247,6 +258,7 @@ def fit(
         recipe: a YAML recipe, of which the other arguments change single values.
         settings: single values as ``key.path=value``.
         epochs: passes over the data.
+        time_limit: seconds of training (or ``"10m"``), at which it ends where ``epochs`` would take longer.
         lr: learning rate.
         batch_size: rows a step.
         max_length: tokens at which texts are cut in training.
@@ -294,6 +306,7 @@ def fit(
         "data.document_prompt": document_prompt,
         "method": method,
         "training.epochs": epochs,
+        "training.time_limit": time_limit,
         "training.lr": lr,
         "training.batch_size": batch_size,
         "training.max_length": max_length,

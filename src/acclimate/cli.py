@@ -32,6 +32,7 @@ General = Annotated[Path | None, typer.Option(help="What must not be forgotten. 
 RecipeFile = Annotated[Path | None, typer.Option(help="A YAML recipe.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting of the recipe, key.path=value.")]
 Epochs = Annotated[float | None, typer.Option(help="Passes over the data. [auto]")]
+TimeLimit = Annotated[str | None, typer.Option(help="Training ends then (90s, 10m, 1.5h); scoring comes on top.")]
 BatchSize = Annotated[int | None, typer.Option(help="Rows a step. [64]")]
 MaxLength = Annotated[int | None, typer.Option(help="Tokens at which texts are cut in training. [auto]")]
 Precision = Annotated[str | None, typer.Option(help="fp32, bf16, fp16 or auto.")]
@@ -70,6 +71,7 @@ def fit(
     recipe: RecipeFile = None,
     set_: Settings = None,
     epochs: Epochs = None,
+    time_limit: TimeLimit = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. [auto]")] = None,
     batch_size: BatchSize = None,
     max_length: MaxLength = None,
@@ -101,6 +103,7 @@ def fit(
         recipe=recipe,
         settings=set_ or [],
         epochs=epochs,
+        time_limit=time_limit,
         lr=lr,
         batch_size=batch_size,
         max_length=max_length,
@@ -171,6 +174,7 @@ def compare(
     recipe: RecipeFile = None,
     set_: Settings = None,
     epochs: Epochs = None,
+    time_limit: TimeLimit = None,
     batch_size: BatchSize = None,
     max_length: MaxLength = None,
     precision: Precision = None,
@@ -185,7 +189,7 @@ def compare(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Tune with several methods on the same rows and steps: one table. The same command resumes."""
+    """Tune with several methods on the same rows, for equal steps or time: one table. The same command resumes."""
     from acclimate.api import compare as run_compare
 
     document = run_compare(
@@ -200,6 +204,7 @@ def compare(
         recipe=recipe,
         settings=set_ or [],
         epochs=epochs,
+        time_limit=time_limit,
         batch_size=batch_size,
         max_length=max_length,
         precision=precision,

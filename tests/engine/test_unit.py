@@ -1,6 +1,5 @@
 """The training unit and its feed: which rows count how much, and which extra texts come along."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ def terms(rig: Rig, rows: list[int], step: int = 0) -> dict[str, Tensor]:
 
 
 def weighted(*row_weights: float) -> list:
-    return [replace(e, weight=w) for e, w in zip(pairs(len(row_weights)), row_weights, strict=True)]
+    return [e._replace(weight=w) for e, w in zip(pairs(len(row_weights)), row_weights, strict=True)]
 
 
 def test_rows_count_by_their_weight(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import acclimate
 from acclimate.core.errors import UsageError
-from acclimate.runs.compare import compare_methods, markdown, table_of
+from acclimate.report.comparison import comparison_markdown, comparison_table
+from acclimate.runs.compare import compare_methods
 from small import CommandLine, jsonl, pairs
 from tiny import make_tiny_model
 
@@ -16,7 +17,13 @@ from tiny import make_tiny_model
 def scores(after: float, general: float, seconds: float, low: float = 0.0, p: float = 0.01) -> dict[str, Any]:
     """What a run says of itself."""
     delta = {"value": after - 0.5, "ci95": [low, low + 0.1], "p": p}
-    cost = {"train_seconds": seconds, "trainable_parameters": 10, "total_parameters": 100, "delta_bytes": 40}
+    cost = {
+        "train_seconds": seconds,
+        "steps": 7,
+        "trainable_parameters": 10,
+        "total_parameters": 100,
+        "delta_bytes": 40,
+    }
     return {
         "primary_metric": "ndcg@10",
         "test": {"before": {"ndcg@10": 0.5}, "after": {"ndcg@10": after}, "delta": {"ndcg@10": delta}},
@@ -64,11 +71,22 @@ def test_several_seeds_are_means_with_their_spread(tmp_path: Path) -> None:
 
 def test_the_table_is_sorted_and_written_beside_the_runs(tmp_path: Path) -> None:
     document = compared(tmp_path, {("full", 1): scores(0.6, 0.4, 10), ("lora", 1): scores(0.7, 0.4, 20)})
-    head, rows = table_of(document)
+    head, rows = comparison_table(document)
     assert [row[0] for row in rows] == ["lora", "full"]
     assert dict(zip(head, rows[0], strict=True))["change"] == "+0.2000"
-    assert (tmp_path / "out" / "compare.md").read_text() == markdown(document)
+    assert (tmp_path / "out" / "compare.md").read_text() == comparison_markdown(document)
     assert json.loads((tmp_path / "out" / "compare.json").read_text()) == document
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert page.index('<th scope="row">lora</th>') < page.index('<th scope="row">full</th>')
+    assert page.count('class="ring"') == 4  # both rows are on the front, in both planes
+    assert "<script" not in page
+
+
+def test_equal_time_is_said_where_steps_are_not_equal(tmp_path: Path) -> None:
+    document = compared(tmp_path, {("full", 1): scores(0.6, 0.4, 10)})
+    assert "splits and steps for all" in comparison_markdown(document)
+    limited = document | {"time_limit_seconds": 90.0}
+    assert "splits and at most 90 seconds of training for all" in comparison_markdown(limited)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +118,13 @@ def test_real_methods_are_compared_and_taken_up_again(
         assert row["test"]["after"]["ndcg@10"] == pytest.approx(sum(r["test"]["after"]["ndcg@10"] for r in runs) / 2)
         assert row["cost"]["latency_ms_p50"] > 0
         assert all(run["method"] == row["method"] for run in runs)
+    timed = command_line(
+        *command[:-6], "--time-limit", "2s", "--set", "evaluation.patience=9", "--out", tmp_path / "timed", "--json"
+    )
+    assert timed.status == 0, timed.err
+    for row in json.loads(timed.out)["rows"]:
+        assert 2.0 <= row["cost"]["train_seconds"] < 4.0
+        assert row["cost"]["steps"] > 10  # one epoch is a single step
     again = command_line(*command)
     assert again.status == 0
     assert "is finished" in again.out

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,18 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acclimate"
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
+def write_atomic(path: Path, content: str | bytes | Iterable[bytes]) -> None:
     """Writes beside the target, syncs, renames. The target's folder is made when missing.
 
     Half surrogates, as in the name of a file that is not UTF-8, are spelled out.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
     try:
         with staged.open("wb") as file:
-            file.write(data)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         staged.replace(path)
@@ -51,9 +52,10 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def write_jsonl(path: Path, documents: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> None:
+def write_jsonl(path: Path, documents: Iterable[dict[str, Any]]) -> None:
     """Writes one JSON document a line, atomically."""
-    write_atomic(path, "".join(json.dumps(d, ensure_ascii=False, allow_nan=False) + "\n" for d in documents))
+    lines = (json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n" for document in documents)
+    write_atomic(path, (line.encode("utf-8", "backslashreplace") for line in lines))
 
 
 def sha256_file(path: Path) -> str:

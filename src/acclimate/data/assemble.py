@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from acclimate.core.errors import DataError
-from acclimate.data.examples import Example, Kind, Rejected
+from acclimate.data.disk import DiskList
+from acclimate.data.examples import Example, Kind, Rejected, on_disk, rejected_on_disk
+from acclimate.data.keys import KeyNumbers, as_keys, distinct, in_parts, key_of, keys_of
 from acclimate.data.roles import Roles
 from acclimate.data.rows import Row, Source, printable, shortened
 
@@ -30,28 +32,26 @@ class Assembled:
     """Everything that came out of the sources of one data set."""
 
     kind: Kind
-    examples: list[Example] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
+    examples: DiskList[Example] = field(default_factory=on_disk)
+    rejected: DiskList[Rejected] = field(default_factory=rejected_on_disk)
     notes: list[str] = field(default_factory=list)
 
 
 def assemble(sources: Sequence[Source], roles: Roles) -> Assembled:
     """Reads all rows of all sources once, in order."""
     result = Assembled(roles.kind)
-    names: Counter[str] = Counter()
-    repeated = 0
+    ids = _Ids()
     for source in sources:
-        for row in source.rows():
-            item = _example(row, source, roles) if isinstance(row, Row) else row
-            if isinstance(item, Rejected):
-                result.rejected.append(item)
-                continue
-            names[item.id] += 1
-            if names[item.id] > 1:
-                item, repeated = replace(item, id=_free_id(item.id, names)), repeated + ("id" in roles.columns)
-            result.examples.append(item)
-    if repeated:
-        result.notes.append(f"{repeated} rows repeat the id of an earlier row: a number was added to theirs")
+        for items in in_parts(_example(row, source, roles) if isinstance(row, Row) else row for row in source.rows()):
+            examples = [item for item in items if isinstance(item, Example)]
+            result.rejected.extend(item for item in items if isinstance(item, Rejected))
+            given = ids.unique([example.id for example in examples])
+            result.examples.extend(
+                example if example.id == free else example._replace(id=free)
+                for example, free in zip(examples, given, strict=True)
+            )
+    if ids.repeated and "id" in roles.columns:
+        result.notes.append(f"{ids.repeated} rows repeat the id of an earlier row: a number was added to theirs")
     return result
 
 
@@ -92,12 +92,42 @@ def require_usable(result: Assembled, file: str) -> None:
         raise DataError(problem, "repair the rows, or say what the columns hold with --columns ROLE=COLUMN")
 
 
-def _free_id(name: str, names: Counter[str]) -> str:
-    while f"{name}:{names[name]}" in names:
-        names[name] += 1
-    free = f"{name}:{names[name]}"
-    names[free] += 1
-    return free
+class _Ids:
+    """Gives each row an id of its own."""
+
+    def __init__(self) -> None:
+        self._known = KeyNumbers()
+        self._late: set[bytes] = set()  # keys of the part that is looked at one by one
+        self._times: dict[str, int] = {}  # of ids that were given more than once
+        self.repeated = 0
+
+    def unique(self, ids: list[str]) -> list[str]:
+        """The ids of the next rows, with a number added where an earlier row has the same."""
+        keys = keys_of(ids)
+        if distinct(keys) == len(keys) and (self._known.find(keys) < 0).all():
+            self._known.add(keys)
+            return ids
+        given = [self._free(name) for name in ids]
+        self._known.add(as_keys(bytearray(b"".join(self._late))))
+        self._late.clear()
+        return given
+
+    def _free(self, name: str) -> str:
+        if not self._taken(name):
+            self._late.add(key_of(name))
+            return name
+        self.repeated += 1
+        times = self._times.get(name, 1) + 1
+        while self._taken(f"{name}:{times}"):
+            times += 1
+        self._times[name] = times
+        free = f"{name}:{times}"
+        self._late.add(key_of(free))
+        return free
+
+    def _taken(self, name: str) -> bool:
+        key = key_of(name)
+        return key in self._late or key in self._known
 
 
 def _example(row: Row, source: Source, roles: Roles) -> Example | Rejected:

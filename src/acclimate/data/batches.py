@@ -1,7 +1,8 @@
 """The order of training: which rows share a step, as a pure function of (seed, epoch)."""
 
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from array import array
+from collections import deque
+from collections.abc import Iterator
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from acclimate.core.nouns import Batch
 from acclimate.core.seeds import numpy_generator
+from acclimate.data.keys import AT_A_TIME, numbered
 from acclimate.data.pairs import PairTable
 
 if TYPE_CHECKING:
@@ -30,15 +32,17 @@ def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list
     """
     count = batch_count(len(table), batch_size)
     capacity = [len(part) for part in np.array_split(np.arange(len(table)), count)]
-    members: list[list[int]] = [[] for _ in range(count)]
-    seen: list[set[int]] = [set() for _ in range(count)]
+    members = [array("q") for _ in range(count)]
+    seen: list[set[int]] = [set() for _ in range(count)]  # the texts of each that other rows have too
     waiting = deque(range(count))  # batches with room, the one that waits longest first
-    texts = [_texts(table, row) for row in range(len(table))]
-    for row in _crowded_first(texts, numpy_generator(seed, "order", epoch).permutation(len(table)).tolist()):
-        chosen = next((b for b in islice(waiting, _TRIES) if seen[b].isdisjoint(texts[row])), waiting[0])
+    texts = _texts(table)
+    shared = np.bincount(texts.ravel()) - np.bincount(texts[texts[:, 0] == texts[:, 1], 0], minlength=texts.max() + 1)
+    rows = _crowded_first(texts, shared, numpy_generator(seed, "order", epoch).permutation(len(table)))
+    for row, own in _shared_texts(texts, shared, rows):
+        chosen = next((b for b in islice(waiting, _TRIES) if seen[b].isdisjoint(own)), waiting[0])
         waiting.remove(chosen)
         members[chosen].append(row)
-        seen[chosen] |= texts[row]
+        seen[chosen].update(own)
         if len(members[chosen]) < capacity[chosen]:
             waiting.append(chosen)
     # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
@@ -46,23 +50,39 @@ def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list
     return [np.array(members[b], dtype=np.int64) for b in order]
 
 
-def _texts(table: PairTable, row: int) -> set[int]:
-    """What a row surely brings into its batch. Which of several positives it brings is chosen later."""
-    query = int(table.query[row])
-    return {query, *map(int, table.positives[row])} if table.answers(row) == 1 else {query}
+def _texts(table: PairTable) -> "NDArray[np.int64]":
+    """What a row surely brings into its batch [N, 2], twice the same where it is one text.
+
+    Which of several positives a row brings is chosen later.
+    """
+    first, last = table.positives.ends
+    other = np.where(first == table.query, last, first)  # a row's own text may be among its positives
+    one = table.positives.lengths - table.own_among_positives == 1
+    return np.stack([table.query, np.where(one, other, table.query)], axis=1)
 
 
-def _crowded_first(texts: Sequence[set[int]], order: Sequence[int]) -> list[int]:
+def _crowded_first(
+    texts: "NDArray[np.int64]", rows_with: "NDArray[np.int64]", order: "NDArray[np.int64]"
+) -> "NDArray[np.int64]":
     """The rows of a text one after another, the text with the most rows first, else in the order given.
 
     So they go round all batches while each still has room.
     """
-    rows_with = Counter(text for own in texts for text in own)
-    crowded = [max(own, key=lambda text: (rows_with[text], text)) for own in texts]
-    place: dict[int, int] = {}
-    for row in order:
-        place.setdefault(crowded[row], len(place))
-    return sorted(order, key=lambda row: (-rows_with[crowded[row]], place[crowded[row]]))
+    one, other = texts.T
+    more = (rows_with[other] > rows_with[one]) | ((rows_with[other] == rows_with[one]) & (other > one))
+    crowded = np.where(more, other, one)[order]
+    return order[np.lexsort((numbered(crowded)[0], -rows_with[crowded]))]
+
+
+def _shared_texts(
+    texts: "NDArray[np.int64]", rows_with: "NDArray[np.int64]", rows: "NDArray[np.int64]"
+) -> Iterator[tuple[int, list[int]]]:
+    """Each row with those of its texts that other rows have too; the others are no trouble to any batch."""
+    for start in range(0, len(rows), AT_A_TIME):
+        part = rows[start : start + AT_A_TIME]
+        several = rows_with[texts[part]] > 1
+        for row, own, again in zip(part.tolist(), texts[part].tolist(), several.tolist(), strict=True):
+            yield row, [text for text, shared in zip(own, again, strict=True) if shared]
 
 
 def assemble(
@@ -85,7 +105,7 @@ def assemble(
     if columns["negative"].shape[1] == 0:
         del columns["negative"]
     keys = table.document_key[unique]
-    relevant = np.stack([np.isin(keys, list(table.relevant[row])) for row in rows])
+    relevant = np.stack([np.isin(keys, table.relevant[row]) for row in rows])
     return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows])
 
 

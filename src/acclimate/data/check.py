@@ -1,17 +1,20 @@
 """What is in a data set and what is wrong with it."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from acclimate.core.files import write_jsonl
-from acclimate.data.examples import Dataset, Example, Rejected, normalized
-from acclimate.data.near_duplicates import near_duplicates
+from acclimate.data.examples import Dataset, Example, Rejected, normalized, on_disk
+from acclimate.data.keys import Keys, as_keys, distinct, in_parts, key_of, keys_of, numbered, whole_numbers
+from acclimate.data.near_duplicates import OwnedTexts, near_duplicate_rows
 from acclimate.data.scripts import script_shares
 
 _SHOWN = 20
@@ -25,7 +28,7 @@ class _Problem:
 
     kind: str
     what: str
-    rows: list[int]
+    rows: NDArray[np.int64]
 
 
 def profile(
@@ -48,10 +51,11 @@ def profile(
         ``rejected`` (counts by reason, first places).
     """
     examples = dataset.examples
-    roles = _texts_by_role(examples)
-    lengths = {role: _lengths(texts, token_lengths, max_length) for role, texts in roles.items()}
+    described = {role: _lengths(_texts(examples, role), token_lengths, max_length) for role in _TEXTS}
+    lengths = {role: found for role, found in described.items() if found is not None}
+    keys = _Keys(examples)
     duplicates = _near(examples)
-    problems = [problem for problem in _problems(examples, duplicates) if problem.rows]
+    problems = [problem for problem in _problems(examples, keys, duplicates) if len(problem.rows)]
     return {
         "schema": 1,
         "name": dataset.name,
@@ -69,11 +73,11 @@ def profile(
         "notes": list(dataset.notes),
         "max_length": max_length,
         "lengths": lengths,
-        "scripts": {role: script_shares(texts) for role, texts in roles.items()},
+        "scripts": {role: script_shares(_texts(examples, role)) for role in lengths},
         "labels": _labels(examples),
         "scores": _scores(examples),
-        "queries": {"distinct": len({normalized(example.query) for example in examples if example.query})},
-        "documents": {"distinct": len({normalized(text) for example in examples for text in example.positives})},
+        "queries": {"distinct": distinct(keys.query[keys.query != as_keys(bytearray(key_of("")))])},
+        "documents": {"distinct": distinct(keys.documents)},
         "near_duplicates": {"pairs": len(duplicates), "rows": len(np.unique(duplicates))},
         "problems": [_described(problem, dataset) for problem in problems],
         "worst": _worst(problems, dataset),
@@ -83,22 +87,16 @@ def profile(
 
 def write_quarantine(path: Path, rejected: Sequence[Rejected]) -> None:
     """Writes the rows that were set aside: one JSON object a line with file, line, column, reason and raw."""
-    write_jsonl(path, [asdict(row) for row in rejected])
+    write_jsonl(path, (asdict(row) for row in rejected))
 
 
-def fixed_rows(dataset: Dataset) -> list[dict[str, Any]]:
+def fixed_rows(dataset: Dataset) -> Sequence[dict[str, Any]]:
     """The cleaned copy: kept rows without exact repetitions, under the standard column names.
 
     Reading these rows gives the same examples again. Columns without a role are not in it.
     """
-    seen: set[tuple[object, ...]] = set()
-    rows = []
-    for example in dataset.examples:
-        key = _content(example)
-        if key not in seen:
-            seen.add(key)
-            rows.append(_as_row(example))
-    return rows
+    first = numbered(keys_of(_content(example) for example in dataset.examples))[1]
+    return on_disk(dataset.examples).select(first).mapped(_as_row)
 
 
 def _as_row(example: Example) -> dict[str, Any]:
@@ -116,38 +114,65 @@ def _as_row(example: Example) -> dict[str, Any]:
     return values if example.weight == 1.0 else values | {"weight": example.weight}
 
 
-def _content(example: Example) -> tuple[object, ...]:
+def _content(example: Example) -> str:
     texts = (example.query, example.text)
     listed = (tuple(map(normalized, example.positives)), tuple(map(normalized, example.negatives)))
-    return (*map(normalized, texts), *listed, example.score, example.label)
+    return repr((*map(normalized, texts), *listed, example.score, example.label))
 
 
-def _texts_by_role(examples: Sequence[Example]) -> dict[str, list[str]]:
-    roles: dict[str, list[str]] = {
-        "query": [example.query for example in examples if example.query],
-        "positive": [text for example in examples for text in example.positives],
-        "negative": [text for example in examples for text in example.negatives],
-        "text": [example.text for example in examples if example.text],
-    }
-    return {role: texts for role, texts in roles.items() if texts}
+class _Keys:
+    """Keys of what may be equal in several rows.
+
+    Attributes:
+        content: [N] of all that a row teaches.
+        pair: [N] of the texts that belong together.
+        query: [N] of the query.
+        documents: of all right documents, one after another.
+    """
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        content, pair, query, documents = bytearray(), bytearray(), bytearray(), bytearray()
+        for example in examples:
+            content += key_of(_content(example))
+            pair += key_of("\0".join(map(normalized, example.texts())))
+            query += key_of(normalized(example.query))
+            for text in example.positives:
+                documents += key_of(normalized(text))
+        self.content, self.pair, self.query, self.documents = map(as_keys, (content, pair, query, documents))
+
+
+_TEXTS: dict[str, Callable[[Example], tuple[str, ...]]] = {
+    "query": lambda example: (example.query,) if example.query else (),
+    "positive": lambda example: example.positives,
+    "negative": lambda example: example.negatives,
+    "text": lambda example: (example.text,) if example.text else (),
+}
+
+
+def _texts(examples: Iterable[Example], role: str) -> Iterator[str]:
+    return chain.from_iterable(map(_TEXTS[role], examples))
 
 
 def _lengths(
-    texts: Sequence[str], token_lengths: Callable[[Sequence[str]], Sequence[int]] | None, max_length: int | None
-) -> dict[str, Any]:
-    described: dict[str, Any] = {"count": len(texts), "characters": _quantiles([len(text) for text in texts])}
+    texts: Iterable[str], token_lengths: Callable[[Sequence[str]], Sequence[int]] | None, max_length: int | None
+) -> dict[str, Any] | None:
+    characters, tokens = array("q"), array("q")
+    # Some at a time: a tokenizer keeps far more of a text than its tokens until it is done.
+    for part in in_parts(texts, _TOKENIZED):
+        characters.extend(map(len, part))
+        tokens.extend(token_lengths(part) if token_lengths is not None else ())
+    if not characters:
+        return None
+    described: dict[str, Any] = {"count": len(characters), "characters": _quantiles(whole_numbers(characters))}
     if token_lengths is not None:
-        # Some at a time: a tokenizer keeps far more of a text than its tokens until it is done.
-        parts = [token_lengths(texts[start : start + _TOKENIZED]) for start in range(0, len(texts), _TOKENIZED)]
-        tokens = np.concatenate(parts)
-        described["tokens"] = _quantiles(tokens)
+        described["tokens"] = _quantiles(whole_numbers(tokens))
         if max_length is not None:
-            described["truncated"] = float(np.mean(tokens > max_length))
+            described["truncated"] = float(np.mean(whole_numbers(tokens) > max_length))
     return described
 
 
-def _quantiles(values: ArrayLike) -> dict[str, int]:
-    p50, p95, top = np.percentile(np.asarray(values), [50, 95, 100], method="higher").tolist()
+def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
+    p50, p95, top = np.percentile(values, [50, 95, 100], method="higher").tolist()
     return {"p50": int(p50), "p95": int(p95), "max": int(top)}
 
 
@@ -160,7 +185,7 @@ def _labels(examples: Sequence[Example]) -> dict[str, Any] | None:
 
 
 def _scores(examples: Sequence[Example]) -> dict[str, float] | None:
-    scores = np.array([example.score for example in examples if example.score is not None])
+    scores = np.fromiter((example.score for example in examples if example.score is not None), np.float64)
     if not len(scores):
         return None
     low, middle, high = np.percentile(scores, [0, 50, 100]).tolist()
@@ -172,48 +197,52 @@ def _near(examples: Sequence[Example]) -> NDArray[np.int64]:
 
     Rows that name one document or group are alike on purpose (synonyms of one entry) and are no finding.
     """
-    owner: dict[str, int] = {}
+    texts = OwnedTexts()
     for row, example in enumerate(examples):
         for text in example.texts():
-            owner.setdefault(normalized(text), row)
-    texts = sorted(owner)
-    rows = [owner[text] for text in texts]
-    pairs = [(rows[i], rows[j]) for i, j in near_duplicates(texts).tolist()]
-    found = [pair for pair in pairs if not _known_alike(examples[pair[0]], examples[pair[1]])]
-    return np.array(found, np.int64).reshape(-1, 2)
+            texts.add(normalized(text), row)
+    pairs = near_duplicate_rows(texts)
+    found = [one != other and not _known_alike(examples[one], examples[other]) for one, other in pairs]
+    return pairs[np.array(found, np.bool_)]
 
 
 def _known_alike(one: Example, other: Example) -> bool:
     same_document = one.doc_id is not None and one.doc_id == other.doc_id
     same_group = one.group is not None and one.group == other.group
-    return one is other or same_document or same_group or (bool(one.positives) and one.positives == other.positives)
+    return same_document or same_group or (bool(one.positives) and one.positives == other.positives)
 
 
-def _problems(examples: Sequence[Example], duplicates: NDArray[np.int64]) -> Iterator[_Problem]:
-    same_query: dict[str, list[int]] = defaultdict(list)
-    same_content: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    same_pair: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row, example in enumerate(examples):
-        same_content[_content(example)].append(row)
-        same_pair[tuple(map(normalized, example.texts()))].append(row)
-        if example.query:
-            same_query[normalized(example.query)].append(row)
-    repeated = sorted(row for rows in same_content.values() for row in rows[1:])
-    yield _Problem("duplicate", "the same row again", repeated)
-    several = (rows for rows in same_query.values() if len({_answers(examples[row]) for row in rows}) > 1)
-    yield _Problem("same_query", "the same query with other positives", sorted(row for rows in several for row in rows))
-    against = (rows for rows in same_pair.values() if len({_verdict(examples[row]) for row in rows}) > 1)
-    yield _Problem(
-        "contradiction", "the same text with another label or score", sorted(r for rows in against for r in rows)
-    )
-    yield _Problem("near_duplicate", "nearly the same text as in an unrelated row", np.unique(duplicates).tolist())
+def _problems(examples: Sequence[Example], keys: _Keys, duplicates: NDArray[np.int64]) -> Iterator[_Problem]:
+    again = np.ones(len(examples), np.bool_)
+    again[numbered(keys.content)[1]] = False
+    yield _Problem("duplicate", "the same row again", np.flatnonzero(again))
+    several = _disagreeing(examples, keys.query, _answers)
+    yield _Problem("same_query", "the same query with other positives", several)
+    against = _disagreeing(examples, keys.pair, _verdict)
+    yield _Problem("contradiction", "the same text with another label or score", against)
+    yield _Problem("near_duplicate", "nearly the same text as in an unrelated row", np.unique(duplicates))
     checks: tuple[tuple[str, str, Callable[[Example], bool]], ...] = (
         ("query_is_positive", "query and positive are the same text", _query_is_positive),
         ("negative_is_positive", "a text is both right and wrong for one query", _negative_is_positive),
         ("damaged", "replacement characters from a wrong encoding", _damaged),
     )
     for kind, what, wrong in checks:
-        yield _Problem(kind, what, [row for row, example in enumerate(examples) if wrong(example)])
+        yield _Problem(kind, what, np.flatnonzero(np.fromiter(map(wrong, examples), np.bool_, len(examples))))
+
+
+def _disagreeing(
+    examples: Sequence[Example], keys: Keys, says: Callable[[Example], tuple[object, ...]]
+) -> NDArray[np.int64]:
+    """The rows whose key other rows have too that do not all say the same."""
+    number = numbered(keys)[0]
+    shared = np.flatnonzero(np.bincount(number)[number] > 1)
+    group = number[shared]
+    said = numbered(keys_of(repr(says(example)) for example in on_disk(examples).select(shared)))[0]
+    one = np.empty(len(examples), np.int64)
+    one[group] = said
+    differs = np.zeros(len(examples), np.bool_)
+    differs[group[said != one[group]]] = True
+    return shared[differs[group]]
 
 
 def _answers(example: Example) -> tuple[str, ...]:
@@ -250,14 +279,15 @@ def _described(problem: _Problem, dataset: Dataset) -> dict[str, Any]:
 
 def _worst(problems: Sequence[_Problem], dataset: Dataset) -> list[dict[str, Any]]:
     """The rows with the most kinds of problems, rare kinds first."""
-    kinds: dict[int, list[str]] = defaultdict(list)
-    weight: dict[int, float] = defaultdict(float)
+    weight = np.zeros(len(dataset.examples))
     for problem in problems:
-        for row in problem.rows:
-            kinds[row].append(problem.kind)
-            weight[row] += 1 / len(problem.rows) + 1
-    order = sorted(kinds, key=lambda row: (-weight[row], row))[:_SHOWN]
-    return [_place(dataset, row) | {"problems": kinds[row]} for row in order]
+        weight[problem.rows] += 1 / len(problem.rows) + 1
+    rows = np.flatnonzero(weight)
+    order = rows[np.argsort(-weight[rows], kind="stable")][:_SHOWN].tolist()
+    return [
+        _place(dataset, row) | {"problems": [problem.kind for problem in problems if row in problem.rows]}
+        for row in order
+    ]
 
 
 def _rejected(rejected: Sequence[Rejected]) -> dict[str, Any]:

@@ -1,9 +1,15 @@
 """The nouns of the data room: one example, a rejected row, a data set, a retrieval test."""
 
+import pickle
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
+
+from acclimate.data.disk import DiskList
 
 
 class Kind(StrEnum):
@@ -15,9 +21,8 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One usable row.
+class Example(NamedTuple):
+    """One usable row. A tuple, since it is made anew at each look at the row: a frozen dataclass takes thrice as long.
 
     PAIRS uses query, positives and negatives; SCORED uses query and positives[0] as the two texts, and score;
     LABELED uses text and label; TEXT uses text.
@@ -72,6 +77,7 @@ class Dataset:
         path: the file or folder; None for data that came from Python.
         roles: what each column that is used was taken for.
         unused: the columns that are not used.
+        examples: the rows that are used; :func:`read` leaves them on disk.
         rejected: the rows that are not used; kept and rejected rows together are all rows.
         sha256: of the files' bytes, or of the rows' content for data from Python.
         format: how the source was read, with its encoding where that is not UTF-8.
@@ -82,10 +88,10 @@ class Dataset:
     path: Path | None
     name: str
     kind: Kind
-    examples: list[Example]
+    examples: Sequence[Example]
     roles: dict[str, str]
     unused: tuple[str, ...]
-    rejected: list[Rejected]
+    rejected: Sequence[Rejected]
     sha256: str
     format: str
     notes: tuple[str, ...] = field(default=())
@@ -117,3 +123,39 @@ def normalized(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return " ".join(text.casefold().split())
+
+
+def on_disk(examples: Iterable[Example] = ()) -> DiskList[Example]:
+    """The same examples with their texts on disk; what lies there already is given back as it is."""
+    return examples if isinstance(examples, DiskList) else DiskList(_packed, _example, examples)
+
+
+def rejected_on_disk() -> DiskList[Rejected]:
+    """A list for rows that are set aside, with what they say on disk."""
+    return DiskList(lambda row: pickle.dumps(astuple(row)), lambda record: Rejected(*pickle.loads(record)))  # noqa: S301
+
+
+def ids_of(examples: DiskList[Example]) -> DiskList[str]:
+    """The ids of examples, read at each access."""
+    return examples.mapped(attrgetter("id"))
+
+
+def texts_on_disk(texts: Iterable[str] = ()) -> DiskList[str]:
+    """Texts on disk."""
+    return DiskList(_as_bytes, _as_text, texts)
+
+
+def _packed(example: Example) -> bytes:
+    return pickle.dumps(tuple(example))
+
+
+def _example(record: bytes) -> Example:
+    return Example._make(pickle.loads(record))  # noqa: S301 - this process wrote it, into a file without a name
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _as_text(record: bytes) -> str:
+    return record.decode("utf-8", "surrogatepass")

@@ -88,24 +88,29 @@ def _write_store(
     lengths = np.zeros(len(texts), dtype=np.int64)
     with (staged / "ids.bin").open("wb") as file:
         for start in range(0, len(texts), _CHUNK):
-            for number, ids in _tokenize_chunk(texts, roles, tokenize, range(start, min(start + _CHUNK, len(texts)))):
-                lengths[number] = len(ids)
+            end = start + _CHUNK
+            for number, ids in _tokenize_chunk(list(texts[start:end]), roles[start:end], tokenize):
+                lengths[start + number] = len(ids)
                 file.write(ids.tobytes())
     np.save(staged / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), allow_pickle=False)
-    leading = np.array([prompt_lengths[role] for role in roles], dtype=np.int32)
+    leading = np.fromiter((prompt_lengths[role] for role in roles), np.int32, len(roles))
     np.save(staged / "prompts.npy", leading, allow_pickle=False)
-    np.save(staged / "queries.npy", np.array([role == "query" for role in roles]), allow_pickle=False)
+    np.save(
+        staged / "queries.npy",
+        np.fromiter((role == "query" for role in roles), np.bool_, len(roles)),
+        allow_pickle=False,
+    )
     write_json(staged / "store.json", {"key": key, "texts": len(texts), "tokens": int(lengths.sum())})
     replace_folder(staged, folder)
 
 
 def _tokenize_chunk(
-    texts: Sequence[str], roles: Sequence[str], tokenize: Tokenize, numbers: range
+    texts: Sequence[str], roles: Sequence[str], tokenize: Tokenize
 ) -> list[tuple[int, "NDArray[np.int32]"]]:
-    """Token ids of a chunk in the order of its numbers, each role tokenized in one call."""
+    """Token ids of a chunk in its order, each role tokenized in one call."""
     found: dict[int, NDArray[np.int32]] = {}
-    for role in sorted({roles[n] for n in numbers}):
-        chosen = [n for n in numbers if roles[n] == role]
+    for role in sorted(set(roles)):
+        chosen = [n for n, other in enumerate(roles) if other == role]
         ids = tokenize([texts[n] for n in chosen], role)
         found.update((n, np.asarray(i, dtype=np.int32)) for n, i in zip(chosen, ids, strict=True))
     return sorted(found.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.core.errors import DataError, Place
-from acclimate.data.examples import Dataset, Example, Kind, Rejected, RetrievalSet
+from acclimate.data.examples import Dataset, Example, Kind, Rejected, RetrievalSet, on_disk
 from acclimate.data.json_files import jsonl_source
 from acclimate.data.rows import Row, printable
 from acclimate.data.text_files import detect, lines
@@ -109,10 +109,10 @@ def as_dataset(judged: Judged, sha256: str) -> Dataset:
         DataError: no judgment is usable, or most are not.
     """
     require_judgments(judged)
-    examples = [
+    examples = on_disk(
         Example(f"{judged.stem}:{line}", line, judged.queries[query], (judged.documents[document],), doc_id=document)
         for line, query, document, _ in judged.judgments
-    ]
+    )
     roles = {"queries": "query", "corpus": "positive", "qrels": "query and positive"}
     return Dataset(
         judged.source, judged.name, Kind.PAIRS, examples, roles, (), judged.rejected, sha256,

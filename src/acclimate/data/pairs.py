@@ -1,15 +1,58 @@
 """The pair table: examples as numbers of texts, with what is known to be right for each query."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from acclimate.data.examples import Example, Kind, normalized
+from acclimate.data.disk import DiskList
+from acclimate.data.examples import Example, Kind, ids_of, normalized, on_disk, texts_on_disk
+from acclimate.data.keys import KeyNumbers, as_keys, in_parts, key_of, keys_of, numbered, whole_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged(Sequence["NDArray[np.int64]"]):
+    """Arrays of different lengths, one after another in one array: an object for each row would weigh far more.
+
+    Attributes:
+        values: the arrays one after another.
+        starts: [G + 1] where each begins, and the end.
+        which: [N] the array of each row.
+    """
+
+    values: "NDArray[np.int64]"
+    starts: "NDArray[np.int64]"
+    which: "NDArray[np.int64]"
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    @overload
+    def __getitem__(self, row: int) -> "NDArray[np.int64]": ...
+
+    @overload
+    def __getitem__(self, row: slice) -> "Ragged": ...
+
+    def __getitem__(self, row: int | slice) -> "NDArray[np.int64] | Ragged":
+        if isinstance(row, slice):
+            return Ragged(self.values, self.starts, self.which[row])
+        group = self.which[row]
+        return self.values[self.starts[group] : self.starts[group + 1]]
+
+    @property
+    def lengths(self) -> "NDArray[np.int64]":
+        """How long the array of each row is [N]."""
+        return np.diff(self.starts)[self.which]
+
+    @property
+    def ends(self) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
+        """The first and the last value of each row [N]; no array may be empty."""
+        return self.values[self.starts[:-1]][self.which], self.values[self.starts[1:] - 1][self.which]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +73,11 @@ class PairTable:
             itself. An array a row would take memory that grows with the square of the rows.
     """
 
-    ids: list[str]
+    ids: Sequence[str]
     query: "NDArray[np.int64]"
-    positives: list["NDArray[np.int64]"]
-    negatives: list["NDArray[np.int64]"]
-    relevant: list[frozenset[int]]
+    positives: Ragged
+    negatives: Ragged
+    relevant: Ragged
     document_key: "NDArray[np.int64]"
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
@@ -53,25 +96,36 @@ class TextNumbers:
 
     Args:
         readings: role -> how its texts are read, such as their prompt.
+
+    Attributes:
+        texts: the texts by number, on disk.
     """
 
     def __init__(self, readings: Mapping[str, Hashable]) -> None:
         self._same = {role: min(r for r in readings if readings[r] == readings[role]) for role in readings}
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._names = sorted(readings)
+        self._roles = bytearray()  # of each text, its place in the names
+        self._known = KeyNumbers()
+        self.texts: DiskList[str] = texts_on_disk()
 
     def number(self, text: str, role: str) -> int:
         """The number of a text in a role."""
-        return self._numbers.setdefault((text, self._same[role]), len(self._numbers))
+        return int(self.numbers([text], role)[0])
 
-    @property
-    def texts(self) -> list[str]:
-        """The texts by number."""
-        return [text for text, _ in self._numbers]
+    def numbers(self, texts: Iterable[str], role: str) -> "NDArray[np.int64]":
+        """The numbers of texts in a role [N]."""
+        same, found = self._same[role], array("q")
+        for part in in_parts(texts):
+            numbers, first = self._known.add(keys_of(f"{same}\0{text}" for text in part))
+            self.texts.extend(part[place] for place in first)
+            self._roles.extend([self._names.index(same)] * len(first))
+            found.frombytes(numbers.tobytes())
+        return whole_numbers(found)
 
     @property
     def roles(self) -> list[str]:
         """The role of each text by number."""
-        return [role for _, role in self._numbers]
+        return [self._names[role] for role in self._roles]
 
 
 def pair_table(examples: Sequence[Example], kind: Kind, numbers: TextNumbers) -> PairTable:
@@ -88,58 +142,109 @@ def pair_table(examples: Sequence[Example], kind: Kind, numbers: TextNumbers) ->
 
 
 def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
-    query = [numbers.number(e.query, "query") for e in examples]
-    positives = [[numbers.number(text, "document") for text in e.positives] for e in examples]
-    negatives = [[numbers.number(text, "document") for text in e.negatives] for e in examples]
-    keys: dict[tuple[str, str], int] = {}
-    key_of: dict[int, int] = {}
-    relevant: dict[str, set[int]] = {}
-    for example, right in zip(examples, positives, strict=True):
-        for text, feature in zip(example.positives, right, strict=True):
-            by_id = example.doc_id is not None and len(right) == 1
-            name = ("id", str(example.doc_id)) if by_id else ("text", normalized(text))
-            key = keys.setdefault(name, len(keys))
-            key_of.setdefault(feature, key)
-            relevant.setdefault(normalized(example.query), set()).update((key, key_of[feature]))
-    # After all positives: a negative that is some row's document has that document's key, wherever the row stands.
-    for example, wrong in zip(examples, negatives, strict=True):
-        for text, feature in zip(example.negatives, wrong, strict=True):
-            key_of.setdefault(feature, keys.setdefault(("text", normalized(text)), len(keys)))
-    # A query's own text is no wrong answer to it, whatever prompts or case make two texts of them.
-    texts = numbers.texts
-    for feature, key in key_of.items():
-        relevant.get(normalized(texts[feature]), set()).add(key)
-    document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
-    for feature, key in key_of.items():
-        document_key[feature] = key
+    rows = on_disk(examples)
+    query = numbers.numbers(rows.mapped(lambda e: e.query), "query")
+    positives = _numbered(rows, lambda e: e.positives, numbers)
+    negatives = _numbered(rows, lambda e: e.negatives, numbers)
+    document_key, relevant = _known_answers(rows, positives, negatives, len(numbers.texts))
     return PairTable(
-        ids=[example.id for example in examples],
-        query=np.array(query, dtype=np.int64),
-        positives=[np.array(features, dtype=np.int64) for features in positives],
-        negatives=[np.array(features, dtype=np.int64) for features in negatives],
-        relevant=[frozenset(relevant[normalized(e.query)]) for e in examples],
+        ids=ids_of(rows),
+        query=query,
+        positives=positives,
+        negatives=negatives,
+        relevant=relevant,
         document_key=document_key,
-        weight=np.array([example.weight for example in examples], dtype=np.float32),
-        target=np.array([np.nan if e.score is None else e.score for e in examples], dtype=np.float32),
+        weight=np.fromiter((e.weight for e in rows), np.float32, len(rows)),
+        target=np.fromiter((np.nan if e.score is None else e.score for e in rows), np.float32, len(rows)),
     )
 
 
+def _numbered(rows: DiskList[Example], texts_of: Callable[[Example], tuple[str, ...]], numbers: TextNumbers) -> Ragged:
+    """The numbers of some documents of each row."""
+    counts = np.fromiter((len(texts_of(e)) for e in rows), np.int64, len(rows))
+    values = numbers.numbers((text for e in rows for text in texts_of(e)), "document")
+    return Ragged(values, _starts(counts), np.arange(len(rows)))
+
+
+def _starts(counts: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _known_answers(
+    rows: DiskList[Example], positives: Ragged, negatives: Ragged, texts: int
+) -> tuple["NDArray[np.int64]", Ragged]:
+    """``document_key`` and ``relevant`` of a table of pairs."""
+    right, wrong = _Names(), _Names()
+    asked = bytearray()
+    for example in rows:
+        asked += key_of(normalized(example.query))
+        by_id = example.doc_id is not None and len(example.positives) == 1
+        for text in example.positives:
+            right.add(normalized(text), f"\0{example.doc_id}" if by_id else None)
+        for text in example.negatives:
+            wrong.add(normalized(text), None)
+    # After all positives: a negative that is some row's document has that document's key, wherever the row stands.
+    features = np.concatenate([positives.values, negatives.values])
+    key = numbered(np.concatenate([right.names, wrong.names]))[0]
+    document_key = np.full(texts, -1, dtype=np.int64)
+    document_key[features[::-1]] = key[::-1]  # of several keys of a feature the first one stays: it is written last
+    queries = KeyNumbers()
+    group = queries.add(as_keys(asked))[0]
+    of_row = np.repeat(group, positives.lengths)
+    # A query's own text is no wrong answer to it, whatever prompts or case make two texts of them.
+    own = queries.find(np.concatenate([right.texts, wrong.texts]))
+    groups = np.concatenate([of_row, of_row, own[own >= 0]])
+    keys = np.concatenate([key[: len(of_row)], document_key[positives.values], document_key[features[own >= 0]]])
+    return document_key, _sets(groups, keys, group)
+
+
+class _Names:
+    """Keys of documents one after another: of their texts, and of what tells them apart."""
+
+    def __init__(self) -> None:
+        self._texts, self._names = bytearray(), bytearray()
+
+    def add(self, text: str, name: str | None) -> None:
+        """A document whose text tells it apart unless it has a name."""
+        key = key_of(text)
+        self._texts += key
+        self._names += key if name is None else key_of(name)
+
+    @property
+    def texts(self) -> "NDArray[np.uint64]":
+        return as_keys(self._texts)
+
+    @property
+    def names(self) -> "NDArray[np.uint64]":
+        return as_keys(self._names)
+
+
+def _sets(groups: "NDArray[np.int64]", values: "NDArray[np.int64]", which: "NDArray[np.int64]") -> Ragged:
+    """The distinct values of each group, ascending."""
+    width = int(values.max(initial=0)) + 1
+    packed = np.sort(groups * width + values)
+    packed = packed[np.append(True, packed[1:] != packed[:-1])[: len(packed)]]
+    return Ragged(packed % width, _starts(np.bincount(packed // width)), which)
+
+
 def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
-    features = np.array([numbers.number(e.text, "document") for e in examples], dtype=np.int64)
-    keys = {label: key for key, label in enumerate(sorted({str(e.label) for e in examples}))}
-    label_of = np.array([keys[str(e.label)] for e in examples], dtype=np.int64)
-    members = {key: np.unique(features[label_of == key]) for key in keys.values()}
+    rows = on_disk(examples)
+    features = numbers.numbers(rows.mapped(lambda e: e.text), "document")
+    keys = {label: key for key, label in enumerate(sorted({str(e.label) for e in rows}))}
+    label_of = np.fromiter((keys[str(e.label)] for e in rows), np.int64, len(rows))
+    members = _sets(label_of, features, label_of)
     document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
     document_key[features] = label_of
-    rows = [i for i in range(len(examples)) if len(members[int(label_of[i])]) > 1]
+    kept = np.flatnonzero(members.lengths > 1)
+    which, none = label_of[kept], np.zeros(0, dtype=np.int64)
     return PairTable(
-        ids=[examples[i].id for i in rows],
-        query=features[rows],
-        positives=[members[int(label_of[i])] for i in rows],
-        negatives=[np.zeros(0, dtype=np.int64) for _ in rows],
-        relevant=[frozenset({int(label_of[i])}) for i in rows],
+        ids=ids_of(rows.select(kept)),
+        query=features[kept],
+        positives=Ragged(members.values, members.starts, which),
+        negatives=Ragged(none, np.zeros(2, dtype=np.int64), np.zeros(len(kept), dtype=np.int64)),
+        relevant=Ragged(np.arange(len(keys)), np.arange(len(keys) + 1), which),
         document_key=document_key,
-        weight=np.array([examples[i].weight for i in rows], dtype=np.float32),
-        target=np.full(len(rows), np.nan, dtype=np.float32),
+        weight=np.fromiter((e.weight for e in rows.select(kept)), np.float32, len(kept)),
+        target=np.full(len(kept), np.nan, dtype=np.float32),
         own_among_positives=True,
     )

@@ -1,8 +1,10 @@
 """Which scripts a text is written in, by code point: a simple stand-in for its language."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
+
+from acclimate.data.keys import in_parts
 
 # First code point of each block, and the script of its letters; "" where the block holds no letters that count.
 _BLOCKS = (
@@ -23,11 +25,11 @@ _FIRST = np.array([first for first, _ in _BLOCKS])
 _NAMES = [name for _, name in _BLOCKS]
 
 
-def script_shares(texts: Sequence[str]) -> dict[str, float]:
+def script_shares(texts: Iterable[str]) -> dict[str, float]:
     """Share of each script among all letters, the largest first; digits, signs and spaces do not count."""
     counts = np.zeros(len(_BLOCKS), np.int64)
-    for start in range(0, len(texts), 1000):
-        codes = np.frombuffer("".join(texts[start : start + 1000]).encode("utf-32-le"), dtype="<u4")
+    for part in in_parts(texts, 1000):
+        codes = np.frombuffer("".join(part).encode("utf-32-le"), dtype="<u4")
         counts += np.bincount(np.searchsorted(_FIRST, codes, side="right") - 1, minlength=len(_BLOCKS))
     totals: dict[str, int] = {}
     for name, count in zip(_NAMES, counts.tolist(), strict=True):

@@ -3,17 +3,23 @@
 import hashlib
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.seeds import derive_seed
-from acclimate.data.examples import Dataset, Example, RetrievalSet, normalized
-from acclimate.data.near_duplicates import near_duplicates
+from acclimate.data.disk import DiskList
+from acclimate.data.examples import Dataset, Example, RetrievalSet, ids_of, normalized, on_disk, texts_on_disk
+from acclimate.data.keys import KeyNumbers, as_keys, in_parts, key_of, keys_of, numbered, whole_numbers
+from acclimate.data.near_duplicates import OwnedTexts, near_duplicate_rows
+
+Role: TypeAlias = Literal["query", "positive", "text", "negative"]
 
 # A part of few large components says little about new data: components above this share of a part come last.
 _LARGE = 0.2
@@ -28,9 +34,9 @@ class Split:
         notes: what a user should know, a sentence each.
     """
 
-    train: list[Example]
-    dev: list[Example]
-    test: list[Example]
+    train: Sequence[Example]
+    dev: Sequence[Example]
+    test: Sequence[Example]
     components: int
     notes: tuple[str, ...] = ()
 
@@ -48,7 +54,7 @@ class Leak:
     train_id: str
     train_line: int
     what: Literal["query", "document"]
-    role: Literal["query", "positive", "text", "negative"]
+    role: Role
     text: str
     test_id: str
 
@@ -73,23 +79,19 @@ def split(dataset: Dataset, *, seed: int, dev: float, test: float) -> Split:
     """
     if dev < 0 or test < 0 or dev + test >= 1:
         raise UsageError(f"shares dev={dev:g} and test={test:g} leave nothing to train on", "use 0.1 and 0.1")
-    examples = dataset.examples
-    label = components(examples)
-    pieces = _pieces(examples, label, seed)
-    parts = 1 + (dev > 0) + (test > 0)
-    if len(pieces) < parts:
-        raise _too_few(dataset, len(pieces), parts)
-    largest = max(pieces, key=lambda piece: len(piece.rows))
-    free = [piece for piece in pieces if piece is not largest]
-    chosen_test = _choose(free, _targets(pieces, test), spare=dev > 0)
-    taken = set(chosen_test)
-    chosen_dev = _choose([piece for piece in free if piece not in taken], _targets(pieces, dev), spare=False)
-    place = np.zeros(len(examples), np.int8)
-    for number, chosen in ((1, chosen_dev), (2, chosen_test)):
-        for piece in chosen:
-            place[piece.rows] = number
-    train, in_dev, in_test = ([examples[i] for i in np.flatnonzero(place == part)] for part in range(3))
-    notes = _notes(examples, pieces, largest, {"dev": (dev, in_dev), "test": (test, in_test)})
+    examples = on_disk(dataset.examples)
+    pieces = _pieces(examples, components(examples), seed)
+    wanted = 1 + (dev > 0) + (test > 0)
+    if len(pieces) < wanted:
+        raise _too_few(dataset, len(pieces), wanted)
+    largest = int(np.argmax(pieces.sizes))
+    taken = np.zeros(len(pieces), np.int8)  # the part of each piece: training, dev, test
+    taken[largest] = -1
+    for number, share, spare in ((2, test, dev > 0), (1, dev, False)):
+        taken[_choose(pieces, np.flatnonzero(taken == 0), pieces.targets(share), spare=spare)] = number
+    place = np.maximum(taken, 0)[pieces.of_row]
+    train, in_dev, in_test = (examples.select(np.flatnonzero(place == part)) for part in range(3))
+    notes = _notes(pieces, largest, {"dev": (dev, len(in_dev)), "test": (test, len(in_test))})
     cleaned, dropped = _without_test_negatives(train, in_dev, in_test)
     if dropped:
         notes.append(f"{dropped} wrong documents of training rows are right ones of dev or test: taken out of the rows")
@@ -101,58 +103,89 @@ def components(examples: Sequence[Example]) -> NDArray[np.int64]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    owner: dict[tuple[str, str], int] = {}
-    members, owners = array("q"), array("q")  # an edge for each key: tuples would weigh as much as the texts
-    for row, example in enumerate(examples):
-        for key in _keys(example):
-            members.append(row)
-            owners.append(owner.setdefault(key, row))
+    left, right, texts = _shared_keys(examples)
     # Sorted, so that which neighbors are compared in a crowded bucket does not depend on the order of the rows.
-    texts = sorted(text for kind, text in owner if kind == "text")
-    rows = np.array([owner["text", text] for text in texts], np.int64)
-    alike = rows[near_duplicates(texts)] if texts else np.empty((0, 2), np.int64)
-    left, right = (np.concatenate(ends) for ends in ((members, alike[:, 0]), (owners, alike[:, 1])))
+    alike = near_duplicate_rows(texts)
+    del texts
+    left, right = (np.concatenate(ends) for ends in ((left, alike[:, 0]), (right, alike[:, 1])))
     size = len(examples)
     graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(size, size))
     numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
     return numbers
 
 
+def _shared_keys(examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.int64], OwnedTexts]:
+    """Rows with a key that an earlier row has, those earlier rows, and all texts."""
+    texts, column, members = OwnedTexts(), bytearray(), array("q")
+    for row, example in enumerate(examples):
+        for kind, name in _keys(example):
+            column += key_of(f"{kind}\0{name}")
+            members.append(row)
+            if kind == "text":
+                texts.add(name, row)
+    rows = whole_numbers(members)
+    numbers, first = numbered(as_keys(column))
+    owners = rows[first][numbers]
+    shared = np.flatnonzero(rows != owners)
+    return rows[shared], owners[shared], texts
+
+
 def leaks(train: Sequence[Example], test: RetrievalSet | Sequence[Example]) -> list[Leak]:
     """Everything in training that is a test query or the relevant document of one, by normalized text."""
-    wanted = _wanted(test)
-    found: list[Leak] = []
-    for example in train:
-        for role, text in _parts_of(example):
-            hit = wanted.get(normalized(text))
-            if hit is not None:
-                found.append(Leak(example.id, example.line, hit[0], role, text, hit[1]))
-    return found
+    wanted = _Wanted(test)
+    return [
+        Leak(example.id, example.line, wanted.what(number), role, text, wanted.asked_by(number))
+        for _, example, role, text, number in _hits(train, wanted, _parts_of)
+    ]
 
 
-def without(train: Sequence[Example], found: Sequence[Leak]) -> list[Example]:
+def without(train: Sequence[Example], found: Sequence[Leak]) -> Sequence[Example]:
     """Training without the leaks: rows that teach a test text go, wrong documents are taken out of their rows."""
+    if not found:
+        return train
     gone = {leak.train_id for leak in found if leak.role != "negative"}
     wrong: dict[str, set[str]] = defaultdict(set)
     for leak in found:
         if leak.role == "negative":
             wrong[leak.train_id].add(leak.text)
-    return [
-        replace(example, negatives=tuple(text for text in example.negatives if text not in wrong[example.id]))
-        if example.id in wrong
-        else example
-        for example in train
-        if example.id not in gone
-    ]
+    rows = on_disk(train)
+    kept = rows.select(array("q", (row for row, name in enumerate(ids_of(rows)) if name not in gone)))
+    for row, name in enumerate(ids_of(kept) if wrong else ()):
+        if name in wrong:
+            kept[row] = _less(kept[row], wrong[name])
+    return kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Piece:
-    """Rows that stay together, with a random key that depends on their content, and a label to balance by."""
+class _Pieces:
+    """Sets of rows that stay together, in a random order that depends on the rows' content.
 
-    rows: NDArray[np.int64]
-    key: int
-    stratum: str
+    Attributes:
+        of_row: [N] the piece of each row.
+        sizes: [P] how many rows each has.
+        strata: the labels to balance by, in ascending order.
+        stratum: [P] which of them each piece has.
+    """
+
+    of_row: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    strata: list[str]
+    stratum: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def targets(self, share: float) -> list[int]:
+        """Rows wanted by stratum: their sum is the share of all rows, at least 1 when there is a share."""
+        sizes = np.bincount(self.stratum, self.sizes, len(self.strata)).astype(np.int64).tolist()
+        targets, owed = [], 0.0
+        for size in sizes:
+            owed += size * share
+            targets.append(round(owed))
+            owed -= targets[-1]
+        if share > 0 and not any(targets):
+            targets[max(range(len(sizes)), key=lambda stratum: (sizes[stratum], stratum))] = 1
+        return targets
 
 
 def _keys(example: Example) -> Iterator[tuple[str, str]]:
@@ -164,75 +197,66 @@ def _keys(example: Example) -> Iterator[tuple[str, str]]:
         yield "text", normalized(text)
 
 
-def _pieces(examples: Sequence[Example], label: NDArray[np.int64], seed: int) -> list[_Piece]:
-    order = np.argsort(label, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(order) else []
-    digests = [_digest(example) for example in examples]
-    pieces = []
-    for rows in groups:
-        first = min(rows, key=lambda row: digests[row])
-        stratum = examples[first].label if examples[first].text else None
-        pieces.append(_Piece(rows, derive_seed(seed, "split", digests[first]), stratum or ""))
-    return sorted(pieces, key=lambda piece: piece.key)
+def _pieces(examples: Sequence[Example], label: NDArray[np.int64], seed: int) -> _Pieces:
+    """The sets that ``label`` numbers, in the order of a key that is derived from the least digest of each."""
+    digests = np.empty((len(examples), 4), np.uint64)
+    strata: dict[str, int] = {}
+    of_row = np.empty(len(examples), np.int64)
+    for row, example in enumerate(examples):
+        digests[row] = np.frombuffer(_digest(example), ">u8")
+        of_row[row] = strata.setdefault((example.label if example.text else None) or "", len(strata))
+    order = np.lexsort((*digests.T[::-1], label))
+    starts = np.flatnonzero(np.diff(label[order], prepend=-1))
+    least = order[starts]
+    names_of_least = (digests[row].astype(">u8").tobytes().hex() for row in least)
+    keys = np.fromiter((derive_seed(seed, "split", name) for name in names_of_least), np.int64, len(least))
+    by_key = np.argsort(keys, kind="stable")
+    place = np.empty_like(by_key)
+    place[by_key] = np.arange(len(by_key))
+    names = sorted(strata)
+    renumbered = np.empty(len(names), np.int64)
+    renumbered[[strata[name] for name in names]] = np.arange(len(names))
+    sizes = np.diff(np.append(starts, len(order)))
+    return _Pieces(place[label], sizes[by_key], names, renumbered[of_row[least[by_key]]])
 
 
-def _digest(example: Example) -> str:
+def _digest(example: Example) -> bytes:
     content = (example.query, example.positives, example.text, example.label, example.score, example.doc_id)
-    return hashlib.sha256(repr(content).encode()).hexdigest()
+    return hashlib.sha256(repr(content).encode()).digest()
 
 
-def _targets(pieces: Sequence[_Piece], share: float) -> dict[str, int]:
-    """Rows wanted by stratum: their sum is the share of all rows, at least 1 when there is a share."""
-    sizes: dict[str, int] = defaultdict(int)
-    for piece in pieces:
-        sizes[piece.stratum] += len(piece.rows)
-    targets, owed = {}, 0.0
-    for stratum in sorted(sizes):
-        owed += sizes[stratum] * share
-        targets[stratum] = round(owed)
-        owed -= targets[stratum]
-    if share > 0 and not any(targets.values()):
-        targets[max(sizes, key=lambda stratum: (sizes[stratum], stratum))] = 1
-    return targets
-
-
-def _choose(free: Sequence[_Piece], targets: dict[str, int], *, spare: bool) -> list[_Piece]:
+def _choose(pieces: _Pieces, free: NDArray[np.int64], targets: Sequence[int], *, spare: bool) -> list[int]:
     """Pieces whose sizes come near the targets; one piece is left over for the next part when ``spare``."""
-    chosen: list[_Piece] = []
+    chosen: list[int] = []
     limit = len(free) - spare
-    for stratum, target in targets.items():
-        mine = [piece for piece in free if piece.stratum == stratum]
-        large = max(1, int(_LARGE * target))
+    for stratum, target in enumerate(targets):
+        mine = free[pieces.stratum[free] == stratum]
+        large = pieces.sizes[mine] > max(1, int(_LARGE * target))
         taken = 0
-        for piece in sorted(mine, key=lambda piece: len(piece.rows) > large):
-            size = len(piece.rows)
-            if len(chosen) < limit and size < 2 * (target - taken):
-                chosen.append(piece)
+        for piece in mine[np.argsort(large, kind="stable")]:
+            if len(chosen) >= limit or taken >= target:
+                break
+            size = int(pieces.sizes[piece])
+            if size < 2 * (target - taken):
+                chosen.append(int(piece))
                 taken += size
-    if not chosen and any(targets.values()):
-        chosen.append(min(free, key=lambda piece: len(piece.rows)))
+    if not chosen and any(targets):
+        chosen.append(int(free[np.argmin(pieces.sizes[free])]))
     return chosen
 
 
-def _notes(
-    examples: Sequence[Example],
-    pieces: Sequence[_Piece],
-    largest: _Piece,
-    parts: dict[str, tuple[float, list[Example]]],
-) -> list[str]:
-    total = len(examples)
+def _notes(pieces: _Pieces, largest: int, parts: dict[str, tuple[float, int]]) -> list[str]:
+    total, connected = len(pieces.of_row), int(pieces.sizes[largest])
     notes = []
-    if len(largest.rows) > 0.05 * total and len(largest.rows) > 1 and len(pieces) > 1:
+    if connected > 0.05 * total and connected > 1 and len(pieces) > 1:
         notes.append(
-            f"{len(largest.rows)} of {total} rows are connected (same group, document or text, or nearly the same) "
+            f"{connected} of {total} rows are connected (same group, document or text, or nearly the same) "
             "and stay in training together"
         )
     for name, (share, rows) in parts.items():
         wanted = share * total
-        if abs(len(rows) - wanted) > max(1, 0.2 * wanted):
-            notes.append(
-                f"{name} has {len(rows)} rows where {wanted:.0f} were wanted, since connected rows stay together"
-            )
+        if abs(rows - wanted) > max(1, 0.2 * wanted):
+            notes.append(f"{name} has {rows} rows where {wanted:.0f} were wanted, since connected rows stay together")
     return notes
 
 
@@ -248,35 +272,83 @@ def _too_few(dataset: Dataset, pieces: int, parts: int) -> DataError:
     return DataError(problem, "give more varied data, or separate files with --dev and --test", where)
 
 
-def _parts_of(example: Example) -> Iterator[tuple[Literal["query", "positive", "text", "negative"], str]]:
+def _parts_of(example: Example) -> Iterator[tuple[Role, str]]:
     if example.query:
         yield "query", example.query
     if example.text:
         yield "text", example.text
     for text in example.positives:
         yield "positive", text
+    yield from _negatives_of(example)
+
+
+def _negatives_of(example: Example) -> Iterator[tuple[Role, str]]:
     for text in example.negatives:
         yield "negative", text
 
 
-def _wanted(test: RetrievalSet | Sequence[Example]) -> dict[str, tuple[Literal["query", "document"], str]]:
-    """Normalized text -> what it is in the test, and the id of its query."""
-    wanted: dict[str, tuple[Literal["query", "document"], str]] = {}
+class _Wanted:
+    """The texts of a test by normalized text: what each is in the test, and the id of its query."""
+
+    def __init__(self, *tests: RetrievalSet | Sequence[Example]) -> None:
+        self._keys = KeyNumbers()
+        self._documents = bytearray()  # which of the texts are documents
+        self._ids = texts_on_disk()
+        for test in tests:
+            for part in in_parts(_asked(test)):
+                first = self._keys.add(keys_of(normalized(text) for text, _, _ in part))[1]
+                self._documents.extend(part[place][1] for place in first)
+                self._ids.extend(part[place][2] for place in first)
+
+    def find(self, texts: Iterable[str]) -> NDArray[np.int64]:
+        """The number of each text, -1 for one that is not in the test."""
+        return self._keys.find(keys_of(map(normalized, texts)))
+
+    def what(self, number: int) -> Literal["query", "document"]:
+        """What the text of a number is."""
+        return "document" if self._documents[number] else "query"
+
+    def asked_by(self, number: int) -> str:
+        """The id of its query."""
+        return self._ids[number]
+
+
+def _asked(test: RetrievalSet | Sequence[Example]) -> Iterator[tuple[str, bool, str]]:
+    """Text, whether it is a document, and the id of the query; documents that are only ranked are left out."""
     if isinstance(test, RetrievalSet):
         for query, documents in test.relevant.items():
-            wanted.setdefault(normalized(test.queries[query]), ("query", query))
+            yield test.queries[query], False, query
             for document in documents:
-                wanted.setdefault(normalized(test.documents[document]), ("document", query))
-        return wanted
+                yield test.documents[document], True, query
+        return
     for example in test:
         for role, text in _parts_of(example):
             if role != "negative":
-                wanted.setdefault(normalized(text), ("document" if role == "positive" else "query", example.id))
-    return wanted
+                yield text, role == "positive", example.id
+
+
+def _hits(
+    train: Sequence[Example], wanted: _Wanted, parts_of: Callable[[Example], Iterator[tuple[Role, str]]]
+) -> Iterator[tuple[int, Example, Role, str, int]]:
+    """Texts of training that are wanted: position, example, role, text, and its number among the wanted ones."""
+    said = ((row, example, role, text) for row, example in enumerate(train) for role, text in parts_of(example))
+    for part in in_parts(said):
+        numbers = wanted.find(text for _, _, _, text in part)
+        for place in np.flatnonzero(numbers >= 0):
+            yield *part[place], int(numbers[place])
 
 
 def _without_test_negatives(
-    train: Sequence[Example], dev: Sequence[Example], test: Sequence[Example]
-) -> tuple[list[Example], int]:
-    found = [leak for leak in leaks(train, [*dev, *test]) if leak.role == "negative"]
-    return without(train, found), len(found)
+    train: DiskList[Example], dev: Sequence[Example], test: Sequence[Example]
+) -> tuple[DiskList[Example], int]:
+    """Training without the wrong documents that dev or test knows, and how many there were."""
+    cleaned, dropped = train.select(np.arange(len(train))), 0
+    for row, hits in groupby(_hits(train, _Wanted(dev, test), _negatives_of), itemgetter(0)):
+        found = list(hits)
+        cleaned[row] = _less(found[0][1], {text for _, _, _, text, _ in found})
+        dropped += len(found)
+    return cleaned, dropped
+
+
+def _less(example: Example, wrong: set[str]) -> Example:
+    return example._replace(negatives=tuple(text for text in example.negatives if text not in wrong))

@@ -90,7 +90,7 @@ def pairs_of_rows(pairs: Any, named: NamedVectors, columns: "Mapping[str, str]")
 def _in_rows(example: Example, row: Callable[[str, int], str]) -> Example:
     line = example.line
     positives, negatives = (tuple(row(name, line) for name in some) for some in (example.positives, example.negatives))
-    return replace(example, query=row(example.query, line), positives=positives, negatives=negatives)
+    return example._replace(query=row(example.query, line), positives=positives, negatives=negatives)
 
 
 def _matrix(vectors: "str | Path | NDArray[Any]") -> "NDArray[np.float32]":

@@ -46,7 +46,11 @@ _RATIOS_EVERY = 20  # steps from one measurement of how far weights move to the 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """How to train. ``evaluate_every`` counts steps; ``patience`` counts evaluations; ``micro_batch`` counts rows."""
+    """How to train.
+
+    ``evaluate_every`` counts steps; ``patience`` counts evaluations; ``micro_batch`` counts rows. ``time_limit`` is in
+    seconds of training: where it comes before ``steps``, the run is as far as its time, and the schedule ends with it.
+    """
 
     lr: float
     weight_decay: float
@@ -60,6 +64,7 @@ class LoopSettings:
     patience: int
     keep_best: str
     micro_batch: int
+    time_limit: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ class Trainer:
         """
         if self.progress.step == 0 and not self.progress.dev:
             self._begin()
-        while not self.progress.finished and self.progress.step < self.settings.steps:
+        while not self.progress.finished and self._position() < self.settings.steps:
             if self._train_on():
                 return self.progress
         self._restore_best()
@@ -185,11 +190,13 @@ class Trainer:
         """Trains to the end or to a rollback; True when ``stop`` gave a reason before the end."""
         settings, progress = self.settings, self.progress
         for step, epoch, batch in self.feed.steps(progress.step):
-            self._open_groups(step)
+            before = self._position()
+            self._open_groups(before / settings.steps)
             self._log(self._take_step(step, epoch, batch))
             progress.step = step + 1
-            progress.finished = progress.step == settings.steps
-            evaluates = progress.step % settings.evaluate_every == 0 or progress.finished
+            after = self._position()
+            progress.finished = after >= settings.steps
+            evaluates = after // settings.evaluate_every > before // settings.evaluate_every or progress.finished
             sound = progress.skipped_in_a_row < _SKIPS_IN_A_ROW and (not evaluates or self._evaluate(epoch))
             if not sound and self._roll_back(epoch):
                 stopped = self.callbacks.stop() is not None
@@ -207,12 +214,17 @@ class Trainer:
                 break
         return not progress.finished
 
+    def _position(self) -> float:
+        """How far the run is, in steps of its plan."""
+        by_time = self.progress.seconds / self.settings.time_limit
+        return max(self.progress.step, min(1.0, by_time) * self.settings.steps)
+
     def _take_step(self, step: int, epoch: int, batch: Batch) -> dict[str, Any]:
         """One optimizer step; returns its record."""
         settings, progress = self.settings, self.progress
         started = time.perf_counter()
         record = self._record(step, epoch)
-        self.optimizer.schedule(step, settings.steps, settings.warmup_steps, progress.lr_factor)
+        self.optimizer.schedule(self._position(), settings.steps, settings.warmup_steps, progress.lr_factor)
         moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
         try:
             self.optimizer.step(lambda: self._closure(step, batch, record), moves)
@@ -232,7 +244,7 @@ class Trainer:
 
     def _record(self, step: int, epoch: int) -> dict[str, Any]:
         """What every record has."""
-        share, seconds = step / self.settings.steps, round(self.progress.seconds, 4)
+        share, seconds = self._position() / self.settings.steps, round(self.progress.seconds, 4)
         return {"step": step, "epoch": epoch, "progress": share, "seconds": seconds}
 
     def _log(self, record: dict[str, Any]) -> None:
@@ -243,7 +255,7 @@ class Trainer:
         """Leaves clipped gradients on the parameters; fills in the record."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
-        inputs = self._with_states(self.feed.inputs(batch, step, step / settings.steps, settings.device))
+        inputs = self._with_states(self.feed.inputs(batch, step, record["progress"], settings.device))
         terms = self._backward(step, inputs)
         scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
         norm, by_block = gradient_norms(self.parameters, self._block_of)
@@ -299,13 +311,12 @@ class Trainer:
                 yield
         self.unit.eval()
 
-    def _open_groups(self, step: int) -> None:
+    def _open_groups(self, share: float) -> None:
         """Opens groups whose time has come. A closed one has no gradient at all: a zero one would be decayed.
 
         Each opening begins a stage: what is frozen is found anew, and its states are kept where they will be read
         more than once.
         """
-        share = step / self.settings.steps
         opened = {group.name for group in self.groups if share >= group.starts_at}
         if opened == self._open:
             return

@@ -45,10 +45,10 @@ class AdamW(torch.optim.Optimizer):
             {},
         )
 
-    def schedule(self, step: int, steps: int, warmup: int, factor: float = 1.0) -> None:
+    def schedule(self, step: float, steps: int, warmup: int, factor: float = 1.0) -> None:
         """Sets every group's rate for a step: the run's schedule, with a warm-up of the group's own when it opens.
 
-        ``factor`` multiplies all rates.
+        ``step`` lies between two where time counts; ``factor`` multiplies all rates.
         """
         for group in self.param_groups:
             group["lr"] = group["full_lr"] * rate_factor(step, steps, warmup, group["starts_at"]) * factor
@@ -161,7 +161,7 @@ def _touched_rows(table: Tensor) -> Tensor:
     return (table.grad != 0).any(dim=1).nonzero()[:, 0]
 
 
-def rate_factor(step: int, steps: int, warmup: int, starts_at: float) -> float:
+def rate_factor(step: float, steps: int, warmup: int, starts_at: float) -> float:
     """The factor of a group's rate at a step: as long a warm-up from its opening on as the run has, then the run's."""
     opened = int(starts_at * steps)
     opened += opened / steps < starts_at  # the first step whose progress is not before the opening
@@ -170,7 +170,7 @@ def rate_factor(step: int, steps: int, warmup: int, starts_at: float) -> float:
     return min((step - opened + 1) / (warmup + 1), warmup_then_linear(step, steps, warmup))
 
 
-def warmup_then_linear(step: int, steps: int, warmup: int) -> float:
+def warmup_then_linear(step: float, steps: int, warmup: int) -> float:
     """The factor of the learning rate at a step (from 0): up over the warm-up, then down to 0 at the end."""
     if step < warmup:
         return (step + 1) / (warmup + 1)

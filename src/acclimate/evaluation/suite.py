@@ -24,7 +24,7 @@ from acclimate.evaluation.significance import (
     weighted_mean,
     weighted_median,
 )
-from acclimate.evaluation.tasks import ClassificationTask, RetrievalTask, SimilarityTask, Task
+from acclimate.evaluation.tasks import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 from acclimate.evaluation.vectors import Floats, Rows, Vectors, as_vectors, unit_rows
 
 Encode: TypeAlias = Callable[[Sequence[str], str], NDArray[np.float32]]
@@ -41,7 +41,8 @@ def evaluate(task: Task, encode: Encode) -> Outcome:
     """Scores one encoder on one task. Identical texts of a role are encoded once.
 
     A retrieval task ranks all documents and reports every retrieval and geometry metric; uniformity and effective rank
-    are those of the distinct documents. Similarity and classification texts are encoded as documents.
+    are those of the distinct documents. Similarity and classification texts are encoded as documents; where labels are
+    matched by their texts, these are the documents and what is classified asks for them.
 
     Raises:
         DataError: the task cannot be scored: a query without a relevant document, fewer than 2 distinct documents,
@@ -54,6 +55,8 @@ def evaluate(task: Task, encode: Encode) -> Outcome:
             return _similarity(task, encode)
         case ClassificationTask():
             return _classification(task, encode)
+        case LabelMatchingTask():
+            return _label_matching(task, encode)
 
 
 def evaluate_general(tasks: Sequence[Task], encode: Encode) -> GeneralOutcome:
@@ -130,12 +133,24 @@ def _classification(task: ClassificationTask, encode: Encode) -> Outcome:
     vectors = as_vectors(encode(distinct, SYMMETRIC_ROLE), "vectors")[row_of]
     train, dev, test = np.split(vectors, np.cumsum([len(task.train_texts), len(task.dev_texts)]))
     predicted, _ = predict_labels((train, task.train_labels), (dev, task.dev_labels), test)
-    metrics = classification_metrics(predicted, task.test_labels)
+    return _told_labels(task, predicted, task.test_labels, {*task.train_labels, *task.test_labels})
+
+
+def _label_matching(task: LabelMatchingTask, encode: Encode) -> Outcome:
+    texts = _encode_once(encode, task.texts, "query")
+    labels = _encode_once(encode, task.label_texts, "document")
+    predicted = [task.label_names[place] for place in (texts @ labels.T).argmax(axis=1)]  # [N, D] x [D, C] -> [N]
+    return _told_labels(task, predicted, task.labels, {*task.label_names, *task.labels})
+
+
+def _told_labels(
+    task: ClassificationTask | LabelMatchingTask, predicted: Sequence[str], gold: Sequence[str], known: set[str]
+) -> Outcome:
     # Numbered by the labels of the task, so that the codes of two models mean the same.
-    labels = sorted({*task.train_labels, *task.test_labels})
-    codes = {label: code for code, label in enumerate(labels)}
-    items = {"predicted": np.array([codes[label] for label in predicted], np.float64)}
-    items["gold"] = np.array([codes[label] for label in task.test_labels], np.float64)
+    codes = {label: code for code, label in enumerate(sorted(known))}
+    columns = {"predicted": predicted, "gold": gold}
+    items = {name: np.array([codes[label] for label in column], np.float64) for name, column in columns.items()}
+    metrics = classification_metrics(predicted, gold)
     return Outcome(task.name, "classification", task.main_metric, metrics, items)
 
 

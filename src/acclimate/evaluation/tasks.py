@@ -46,4 +46,19 @@ class ClassificationTask:
     test_labels: Sequence[str]
 
 
-Task: TypeAlias = RetrievalTask | SimilarityTask | ClassificationTask
+@dataclass(frozen=True, slots=True)
+class LabelMatchingTask:
+    """Tell labels by words: a text has the label whose own text is nearest. Nothing is fitted.
+
+    ``label_texts[c]`` is the text of label ``label_names[c]``.
+    """
+
+    main_metric: ClassVar[str] = "macro_f1"
+    name: str
+    texts: Sequence[str]
+    labels: Sequence[str]
+    label_names: Sequence[str]
+    label_texts: Sequence[str]
+
+
+Task: TypeAlias = RetrievalTask | SimilarityTask | ClassificationTask | LabelMatchingTask

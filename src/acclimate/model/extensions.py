@@ -1,7 +1,8 @@
 """The extensions that a model folder may name."""
 
 from acclimate.core.specs import Table
+from acclimate.model.bottleneck import Bottlenecks
 from acclimate.model.extension import Extension
 from acclimate.model.residual import Residual
 
-EXTENSIONS: Table[Extension] = Table("extension", Residual)
+EXTENSIONS: Table[Extension] = Table("extension", Bottlenecks, Residual)

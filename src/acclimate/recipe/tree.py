@@ -2,9 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from acclimate.core.specs import FromTable, Settings
+from acclimate.data.label_texts import NAME
 from acclimate.methods import METHODS, Method
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.regularizers import REGULARIZERS, RegularizerSpec
@@ -14,13 +24,35 @@ AnyMethod = Annotated[Method, FromTable(METHODS)]
 AnyObjective = Annotated[ObjectiveSpec, FromTable(OBJECTIVES)]
 AnyRegularizer = Annotated[RegularizerSpec, FromTable(REGULARIZERS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(value: object) -> object:
+    """90s, 10m and 1.5h in seconds; what is not written so as it is."""
+    if isinstance(value, str) and value[-1:] in _UNITS:
+        try:
+            return float(value[:-1]) * _UNITS[value[-1]]
+        except ValueError:
+            return value
+    return value
+
+
+Seconds = Annotated[PositiveFloat, BeforeValidator(seconds_of)]
+
+
+def _named(label_texts: dict[str, str] | str) -> dict[str, str] | str:
+    if isinstance(label_texts, str) and label_texts != "none" and NAME not in label_texts:
+        raise ValueError(f"should be texts by label, or a pattern with {NAME} where the label goes")
+    return label_texts
 
 
 class DataSettings(Settings):
     """Where the examples are and how they are read.
 
     ``dev`` and ``test`` are files or folders, or ``split``: a leak-free share of ``train``. ``general`` is what must
-    not be forgotten, a file or folder, or ``builtin``: the probe that ships with the package.
+    not be forgotten, a file or folder, or ``builtin``: the probe that ships with the package. ``label_texts`` is for
+    labeled data: a text for each label, or a pattern like ``a text about {}``. Then a text has the label whose text is
+    nearest, in training and in scoring, and nothing is fitted beside the encoder.
     """
 
     train: str = ""
@@ -32,6 +64,7 @@ class DataSettings(Settings):
     document_prompt: str | None = None
     positives_a_row: PositiveInt = 1
     negatives_a_row: NonNegativeInt = 4
+    label_texts: Annotated[dict[str, str] | str, AfterValidator(_named)] = "none"
     dev_share: Share = 0.1
     test_share: Share = 0.1
 
@@ -42,13 +75,16 @@ class TrainingSettings(Settings):
     ``micro_batch`` is how many rows of the batch one pass may hold in memory: all by default, and fewer where memory
     does not allow it. The loss is that of the whole batch; several passes cost one more forward pass. ``cache`` keeps
     on disk what is computed once then: for the run what blocks that don't train say of each text, and in the cache
-    folder the base's vectors of the test texts, for later runs too.
+    folder the base's vectors of the test texts, for later runs too. ``time_limit`` (90s, 10m, 1.5h) ends training
+    where ``epochs`` would take longer: the learning rate comes down with the time, and the result depends on the
+    machine; scoring comes on top.
     """
 
     lr: PositiveFloat | Auto = "auto"
     batch_size: PositiveInt | Auto = "auto"
     micro_batch: PositiveInt | Auto = "auto"
     epochs: PositiveFloat | Auto = "auto"
+    time_limit: Seconds | Literal["none"] = "none"
     weight_decay: NonNegativeFloat = 0.01
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     clip_norm: PositiveFloat = 1.0

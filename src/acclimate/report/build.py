@@ -1,19 +1,13 @@
 """Builds ``report.html`` of a run: one file without scripts, network or clock, made from the run's own files."""
 
-import base64
-import hashlib
-import re
 import shlex
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from acclimate.core.files import write_atomic
 from acclimate.report.curves import Figure, change_figure, merge_figure, rank_figure, training_figures
 from acclimate.report.data import data_tables, quarantine_table
+from acclimate.report.page import rendered
 from acclimate.report.queries import Case, wins_and_losses
 from acclimate.report.source import RunFiles, read_run
 from acclimate.report.tables import Table, pairs_table
@@ -21,7 +15,6 @@ from acclimate.report.words import MetricRow, Verdict, is_main, metric_rows, pri
 
 _CASES = 20
 _IN_ORIGIN = frozenset({"command", "seed", "data", "versions", "packages", "python"})
-_NOT_IN_HTML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ def write_report(run: Path, *, texts: bool = True) -> Path:
         DataError: when the folder holds no ``scores.json`` or a damaged file.
     """
     target = run / "report.html"
-    write_atomic(target, _render(_page(read_run(run), texts=texts)))
+    write_atomic(target, rendered("report.html.j2", page=_page(read_run(run), texts=texts)))
     return target
 
 
@@ -115,19 +108,3 @@ def _origin(run: RunFiles) -> Table:
         "version of": environment.get("versions", environment.get("packages")),
     }
     return pairs_table("Seed, data and versions", {name: value for name, value in found.items() if value is not None})
-
-
-def _render(page: _Page) -> str:
-    css = files("acclimate.report").joinpath("templates/report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment = Environment(
-        loader=PackageLoader("acclimate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    html = environment.get_template("report.html.j2").render(page=page, css=Markup(css), css_sha256=digest)  # noqa: S704 - our own file
-    # Texts from users may hold control characters and half surrogate pairs, which no HTML file can.
-    return _NOT_IN_HTML.sub("\ufffd", html).encode("utf-8", "replace").decode()

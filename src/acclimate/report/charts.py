@@ -31,6 +31,16 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A named point, ringed or not."""
+
+    name: str
+    x: float
+    y: float
+    ringed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Scale:
     """Maps data in [low, high] to pixels; pixel axes of SVG run downward, so ``start`` may exceed ``end``."""
 
@@ -87,6 +97,22 @@ def line_chart(
     if mark:
         parts.append(_tag("circle", cx=x(mark[0]), cy=y(mark[1]), r=7, class_="ring"))
     return _svg(label, parts, HEIGHT) + _legend([line.name for line in series])
+
+
+def scatter_chart(label: str, points: Sequence[Point], *, x_label: str, y_label: str) -> Markup:
+    """Named points in a plane."""
+    xs, ys = [point.x for point in points], [point.y for point in points]
+    x = _Scale(*_padded(min(xs), max(xs)), LEFT, WIDTH - RIGHT)
+    y = _Scale(*_padded(min(ys), max(ys)), HEIGHT - BOTTOM, TOP)
+    parts = [_grid(x, y, x_label, y_label)]
+    for point in points:
+        across, down = x(point.x), y(point.y)
+        parts.append(_tag("circle", cx=across, cy=down, r=4, class_="dot s0"))
+        if point.ringed:
+            parts.append(_tag("circle", cx=across, cy=down, r=7, class_="ring"))
+        left = across > (LEFT + WIDTH) / 2  # a name on the side where there is room for it
+        parts.append(_text(across + (-11 if left else 11), down + 4, _fitting(point.name), "end" if left else "start"))
+    return _svg(label, parts, HEIGHT)
 
 
 def heat_map(

@@ -40,7 +40,7 @@ def read_run(run: Path) -> RunFiles:
     return RunFiles(
         name=run.resolve().name,
         scores=_json(run / "scores.json"),
-        metrics=_lines(run / "metrics.jsonl"),
+        metrics=_lines(run / "metrics.jsonl", without="rows"),  # ids of all examples, which no figure shows
         resolved=_yaml(run / "resolved.yaml", resolved_text),
         resolved_text=resolved_text,
         environment=_json(run / "environment.json"),
@@ -65,18 +65,25 @@ def _json(path: Path) -> Document:
     return document
 
 
-def _lines(path: Path) -> list[Document]:
-    """The documents of a JSON Lines file. A torn last line is left out: that is how a killed run ends."""
-    lines = _text(path).split("\n")
+def _lines(path: Path, *, without: str = "") -> list[Document]:
+    """The documents of a JSON Lines file, less one key.
+
+    A torn last line is left out: that is how a killed run ends.
+    """
     documents: list[Document] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            documents.append(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise _damaged(path, number) from None
+    if not path.is_file():
+        return documents
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                document: Document = json.loads(line)
+            except json.JSONDecodeError:
+                if line.endswith("\n"):
+                    raise _damaged(path, number) from None
+                continue
+            documents.append({name: value for name, value in document.items() if name != without})
     return documents
 
 

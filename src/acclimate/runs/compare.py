@@ -13,6 +13,7 @@ from acclimate.core.specs import closest
 from acclimate.evaluation.efficiency import efficiency_metrics
 from acclimate.methods import METHODS
 from acclimate.model.store import load_encoder
+from acclimate.report.comparison import comparison_markdown, comparison_page
 
 SCHEMA = 1
 _TIMED = 50  # texts that are encoded one by one for the latency
@@ -23,14 +24,17 @@ _CRITERIA = (("test", True), ("general", True), ("train_seconds", False))
 Fit = Callable[[str, int, Path], Mapping[str, Any]]
 
 
-def compare_methods(methods: Sequence[str], seeds: Sequence[int], out: Path, fit: Fit) -> dict[str, Any]:
+def compare_methods(
+    methods: Sequence[str], seeds: Sequence[int], out: Path, fit: Fit, time_limit_seconds: float | None = None
+) -> dict[str, Any]:
     """Runs every method with every seed, in turn, and puts the figures side by side. Finished runs are not run again.
 
     Args:
         methods: kinds of the table of methods.
         seeds: of each method; with several, figures are means.
-        out: a run lies in ``out/METHOD-SEED``; ``compare.json`` and ``compare.md`` beside them.
+        out: a run lies in ``out/METHOD-SEED``; ``compare.json``, ``compare.md`` and ``compare.html`` beside them.
         fit: does a run.
+        time_limit_seconds: of training, where that is equal for all and not the steps.
 
     Returns:
         what ``compare --json`` prints. Each row has ``method``, ``seeds``, ``primary_metric``, ``test``, ``general``
@@ -57,38 +61,11 @@ def compare_methods(methods: Sequence[str], seeds: Sequence[int], out: Path, fit
     rows = [_row(method, list(seeds), runs) for method, runs in found.items()]
     for row in rows:
         row["pareto"] = not any(_dominates(other, row) for other in rows)
-    document = {"schema": SCHEMA, "rows": rows}
+    document = {"schema": SCHEMA, "rows": rows, "time_limit_seconds": time_limit_seconds}
     write_json(out / "compare.json", document)
-    write_atomic(out / "compare.md", markdown(document))
+    write_atomic(out / "compare.md", comparison_markdown(document))
+    write_atomic(out / "compare.html", comparison_page(document, out.resolve().name))
     return document
-
-
-def table_of(document: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The head and the rows of the table that people read, best on the test first."""
-    rows = sorted(document["rows"], key=lambda row: -row["test"]["after"][row["primary_metric"]])
-    metric = rows[0]["primary_metric"]
-    head = ("method", metric, "change", "95% interval", "general", "weights", "delta", "seconds", "memory", "ms")
-    return (*head, "front"), [_cells(row) for row in rows]
-
-
-def markdown(document: Mapping[str, Any]) -> str:
-    """The table as Markdown, with what its columns mean."""
-    head, rows = table_of(document)
-    seeds = document["rows"][0]["seeds"]
-    lines = [
-        "# Methods side by side",
-        "",
-        f"The same rows, splits and steps for all; {_plural(len(seeds), 'seed')}. Columns: the test figure after "
-        "tuning, its change against the base and the interval of that change; the change of the general score; the "
-        "share of the weights that trained; the size of what has to be kept beside the base; seconds of training; "
-        "memory of the process; milliseconds to encode one text; and whether no other row is at least as good on test, "
-        "general score and seconds.",
-        "",
-        f"| {' | '.join(head)} |",
-        f"| {' | '.join(['---'] * len(head))} |",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _with_latency(scores: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -146,26 +123,3 @@ def _criterion(row: Mapping[str, Any], name: str) -> float:
             return float(row["general"]["after"]["score"])
         case _:
             return float(row["cost"][name])
-
-
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    metric, cost = row["primary_metric"], row["cost"]
-    delta = row["test"]["delta"][metric]
-    low, high = delta["ci95"]
-    return (
-        row["method"],
-        f"{row['test']['after'][metric]:.4f}",
-        f"{delta['value']:+.4f}",
-        f"{low:+.4f} .. {high:+.4f}",
-        f"{row['general']['delta']['score']['value']:+.4f}",
-        f"{cost['trainable_parameters'] / cost['total_parameters']:.1%}",
-        f"{cost['delta_bytes'] / 1e6:.1f} MB",
-        f"{cost['train_seconds']:.0f}",
-        f"{cost['peak_memory_bytes'] / 1e9:.1f} GB",
-        f"{cost['latency_ms_p50']:.1f}",
-        "yes" if row["pareto"] else "",
-    )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count > 1 else ''}"

@@ -186,7 +186,7 @@ class _Run:
         device = choose_device(self.request.recipe.training.device)
         facts = Facts(
             rows=len(self.prepared.train),
-            kind=_KINDS[self.prepared.dataset.kind],  # type: ignore[arg-type]
+            kind=_KINDS[self.prepared.kind],  # type: ignore[arg-type]
             main_metric=self.prepared.dev.main_metric,
             base_max_length=self.encoder.max_length,
             base_distance=self._base_distance(),
@@ -266,7 +266,7 @@ class _Run:
         trainer, sizes = build_trainer(
             self.plan,
             self.encoder,
-            self.prepared.dataset,
+            self.prepared.kind,
             self.prepared.train,
             self.workspace,
             callbacks,

@@ -10,9 +10,10 @@ from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json, write_jsonl
 from acclimate.data.check import profile, write_quarantine
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
+from acclimate.data.label_texts import as_pairs, texts_of_labels
 from acclimate.data.readers import read, read_test
 from acclimate.data.split import leaks, split, without
-from acclimate.evaluation import ClassificationTask, RetrievalTask, SimilarityTask, Task
+from acclimate.evaluation import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 from acclimate.evaluation.probe import Half, general_tasks, tasks_from
 from acclimate.recipe.tree import DataSettings
 from acclimate.runs.tasks import smaller, task_of
@@ -28,6 +29,7 @@ class Prepared:
     Attributes:
         dataset: the training file.
         train: its rows that train, leaks removed.
+        kind: of these rows: labeled texts are pairs where labels have texts of their own.
         dev: cut to a size that can be scored often.
         test: scored once before and once after.
         general_dev, general_test: disjoint halves of what must not be forgotten.
@@ -37,7 +39,8 @@ class Prepared:
     """
 
     dataset: Dataset
-    train: list[Example]
+    train: Sequence[Example]
+    kind: Kind
     dev: Task
     test: Task
     general_dev: list[Task]
@@ -82,11 +85,13 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     }
     parts = split(rest, seed=seed, **shares)
     notes += parts.notes
-    train = _trainable(dataset, parts.train, leaked)
+    label_texts = _label_texts(dataset, given_dev, given_test, data)
+    train = _trainable(dataset, parts.train, leaked, alone=label_texts is not None)
+    fitted: dict[str, Any] = {"train": train, "label_texts": label_texts}
     test = task_of(
-        "test", given_test if given_test is not None else dataset, None if given_test else parts.test, train=train
+        "test", given_test if given_test is not None else dataset, None if given_test else parts.test, **fitted
     )
-    dev = task_of("dev", given_dev if given_dev is not None else rest, None if given_dev else parts.dev, train=train)
+    dev = task_of("dev", given_dev if given_dev is not None else rest, None if given_dev else parts.dev, **fitted)
     for task, given_path in ((test, data.test), (dev, data.dev)):
         _require_different_scores(task, dataset.path if given_path == "split" else given_path)
     items = _size(test)
@@ -94,7 +99,8 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         notes.append(f"only {items} test items: expect wide intervals")
     return Prepared(
         dataset=dataset,
-        train=train,
+        train=as_pairs(train, label_texts) if label_texts else train,
+        kind=Kind.PAIRS if label_texts else dataset.kind,
         dev=smaller(dev, seed),
         test=test,
         general_dev=_general(general, data.general, "dev"),
@@ -170,6 +176,19 @@ def _asked(data: RetrievalSet | Dataset) -> set[str]:
     return {normalized(example.query or example.text) for example in data.examples}
 
 
+def _label_texts(
+    dataset: Dataset, dev: RetrievalSet | Dataset | None, test: RetrievalSet | Dataset | None, data: DataSettings
+) -> dict[str, str] | None:
+    """The text of each label, where labels are to be told by their texts."""
+    if data.label_texts == "none":
+        return None
+    if dataset.kind is not Kind.LABELED:
+        problem = f"data.label_texts is for labeled data, and the rows are {dataset.kind}"
+        raise UsageError(problem, "leave it out, or give rows with text and label")
+    sources = [given for given in (dataset, dev, test) if isinstance(given, Dataset)]
+    return texts_of_labels((str(e.label) for given in sources for e in given.examples if e.label), data.label_texts)
+
+
 def _general(given: RetrievalSet | Dataset | None, where: str, half: Half) -> list[Task]:
     if given is None:
         return list(general_tasks(half))
@@ -187,7 +206,8 @@ def _require_rows(dataset: Dataset, pool: Sequence[Example], leaked: int) -> Non
         raise DataError(problem, f"give at least {MIN_ROWS}, better 200 and more", where)
 
 
-def _trainable(dataset: Dataset, train: list[Example], leaked: int) -> list[Example]:
+def _trainable(dataset: Dataset, train: Sequence[Example], leaked: int, *, alone: bool) -> Sequence[Example]:
+    """The rows, if they teach something; ``alone``: a labeled text does so without another one of its label."""
     _require_rows(dataset, train, leaked)
     where = Place(dataset.path) if dataset.path else None
     if dataset.kind is Kind.LABELED:
@@ -195,13 +215,13 @@ def _trainable(dataset: Dataset, train: list[Example], leaked: int) -> list[Exam
         if len(rows) < 2:
             problem = "all rows have one label, so there is nothing to tell apart"
             raise DataError(problem, "give two labels or more", where)
-        if sum(count for count in rows.values() if count > 1) < MIN_ROWS:
+        if not alone and sum(count for count in rows.values() if count > 1) < MIN_ROWS:
             problem = "hardly a label has two rows, so nothing says which texts belong together"
             raise DataError(problem, "give several texts of each label", where)
     if dataset.kind is Kind.SCORED and any(e.weight != 1 for e in train):
         problem = "weights cannot act on scored pairs: their loss compares pairs with each other"
         raise DataError(problem, "remove the weight column", where)
-    if dataset.kind is Kind.SCORED and len({e.score for e in train}) < 2:
+    if dataset.kind is Kind.SCORED and all(e.score == train[0].score for e in train):
         raise DataError("all rows have one score, so none is nearer than another", "give different scores", where)
     return train
 
@@ -227,5 +247,10 @@ def _items(task: Task) -> list[dict[str, Any]]:
             rows = zip(task.first, task.second, task.scores, strict=True)
             return [{"first": a, "second": b, "score": score} for a, b, score in rows]
         case ClassificationTask():
-            labeled = zip(task.test_texts, task.test_labels, strict=True)
-            return [{"text": text, "label": label} for text, label in labeled]
+            return _labeled(task.test_texts, task.test_labels)
+        case LabelMatchingTask():
+            return _labeled(task.texts, task.labels)
+
+
+def _labeled(texts: Sequence[str], labels: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]

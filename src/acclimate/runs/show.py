@@ -1,5 +1,6 @@
 """What people see while a program works: lines, one live progress line, and the table at the end."""
 
+import math
 import os
 import sys
 import time
@@ -44,7 +45,7 @@ class Show:
         self._console = _Console(file=sys.stderr if json else sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
         self._live: Progress | None = None
         self._task: TaskID | None = None
-        self._steps = 0
+        self._steps, self._timed = 0, False
         self._dev: dict[str, float] = {}
         self._last_line = 0.0
         self._encoded = (
@@ -130,8 +131,11 @@ class Show:
 
     def training(self, sizes: "Sizes", start: int) -> None:
         """Training begins."""
-        self._steps = sizes.steps
-        self.stage("train", f"{sizes.steps} steps, {sizes.trainable_parameters:,} weights; Ctrl-C stops and saves")
+        self._steps, self._timed = sizes.steps, math.isfinite(sizes.time_limit)
+        most = f", {sizes.time_limit:.0f} s at most" if self._timed else ""
+        self.stage(
+            "train", f"{sizes.steps} steps{most}, {sizes.trainable_parameters:,} weights; Ctrl-C stops and saves"
+        )
         if self._console.is_terminal and not self._console.quiet:
             bar = TextColumn("        "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
             self._live = Progress(*bar, TextColumn("{task.description}"), console=self._console)
@@ -143,6 +147,7 @@ class Show:
         if "dev" in record:
             self._dev = record["dev"]
         step = record["step"] + ("loss" in record)
+        share = max(record["progress"], step / self._steps)
         figures = [f"dev {name} {self._dev[name]:.4f}" for name in _SHOWN[:1] + _SHOWN[4:] if name in self._dev]
         if record.get("loss"):
             figures.insert(0, f"loss {_number(record['loss']['total'])}  |g| {_number(record['grad_norm'])}")
@@ -154,12 +159,13 @@ class Show:
             step, factor = record["rollback"]["to"], record["rollback"]["lr_factor"]
             self.say(f"        back to step {step}, from there on with {factor:g} of the learning rate")
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=step, description="  ".join(figures))
+            self._live.update(self._task, completed=round(share * self._steps), description="  ".join(figures))
         elif "dev" in record or time.monotonic() - self._last_line > _PLAIN_EVERY:
             self._last_line = time.monotonic()
-            if step:
-                figures.append(f"{record['seconds'] / step * (self._steps - step):.0f} s left")
-            self.say(f"        step {step}/{self._steps}  {'  '.join(figures)}")
+            if share:
+                figures.append(f"{record['seconds'] / share * (1 - share):.0f} s left")
+            of = f", {share:.0%}" if self._timed else f"/{self._steps}"
+            self.say(f"        step {step}{of}  {'  '.join(figures)}")
 
     def trained(self) -> None:
         """Training ended."""
@@ -200,16 +206,16 @@ class Show:
 
     def comparison(self, document: Mapping[str, Any], folder: Path) -> None:
         """Methods side by side."""
-        from acclimate.runs.compare import table_of
+        from acclimate.report.comparison import comparison_table
 
-        head, rows = table_of(document)
+        head, rows = comparison_table(document)
         table = Table(header_style="bold")
         for number, name in enumerate(head):
             table.add_column(name, justify="right" if number else "left")
         for row in rows:
             table.add_row(*row)
         self._console.print(table)
-        self.say(f"table   {folder / 'compare.md'}")
+        self.say(f"report  {folder / 'compare.html'}")
 
     def evaluation(self, document: Mapping[str, Any]) -> None:
         """Metrics of one model, or of two beside each other."""

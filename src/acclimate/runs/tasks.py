@@ -1,12 +1,12 @@
 """From data sets to the tasks that a model is scored on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from acclimate.core.errors import DataError
 from acclimate.core.seeds import numpy_generator
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
 from acclimate.data.readers import to_retrieval_set
-from acclimate.evaluation import ClassificationTask, RetrievalTask, SimilarityTask, Task
+from acclimate.evaluation import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 
 #: What a dev task has at most: scoring it must stay a small part of training.
 DEV_QUERIES = 500
@@ -30,7 +30,12 @@ def retrieval_task(name: str, data: RetrievalSet) -> RetrievalTask:
 
 
 def task_of(
-    name: str, data: Dataset | RetrievalSet, tested: Sequence[Example] | None = None, *, train: Sequence[Example] = ()
+    name: str,
+    data: Dataset | RetrievalSet,
+    tested: Sequence[Example] | None = None,
+    *,
+    train: Sequence[Example] = (),
+    label_texts: Mapping[str, str] | None = None,
 ) -> Task:
     """The task that a data set is.
 
@@ -39,6 +44,7 @@ def task_of(
         data: the source of all documents.
         tested: the examples that are asked, all by default.
         train: labeled examples for the classifier of a labeled task.
+        label_texts: label -> its text, where labels are told by the nearest of these texts and not by a classifier.
 
     Raises:
         DataError: texts alone, or labels without training labels.
@@ -55,6 +61,14 @@ def task_of(
                 [e.query for e in examples],
                 [e.positives[0] for e in examples],
                 [float(e.score or 0.0) for e in examples],
+            )
+        case Kind.LABELED if label_texts:
+            return LabelMatchingTask(
+                name,
+                [e.text for e in examples],
+                [str(e.label) for e in examples],
+                list(label_texts),
+                list(label_texts.values()),
             )
         case Kind.LABELED:
             if not train:
@@ -107,6 +121,10 @@ def smaller(task: Task, seed: int) -> Task:
                 task.test_texts,
                 task.test_labels,
             )
+        case LabelMatchingTask():
+            rows = sorted(generator.permutation(len(task.texts))[:DEV_TEXTS].tolist())
+            texts, labels = ([column[row] for row in rows] for column in (task.texts, task.labels))
+            return LabelMatchingTask(task.name, texts, labels, task.label_names, task.label_texts)
 
 
 def _holdout(train: Sequence[Example]) -> tuple[list[Example], list[Example]]:

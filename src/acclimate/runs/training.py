@@ -1,18 +1,18 @@
 """Puts a plan, an encoder and examples together into a trainer."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
-from acclimate.data.examples import Dataset, Example
+from acclimate.data.examples import Example, Kind
 from acclimate.data.features import build_store
 from acclimate.data.pairs import TextNumbers, pair_table
 from acclimate.engine.activations import Activations
@@ -42,12 +42,13 @@ class Sizes:
     steps_an_epoch: int
     tokens_an_epoch: int
     trainable_parameters: int
+    time_limit: float
 
 
 def build_trainer(
     plan: Plan,
     encoder: "Encoder",
-    dataset: Dataset,
+    kind: Kind,
     train: Sequence[Example],
     workspace: Workspace,
     callbacks: Callbacks,
@@ -66,7 +67,7 @@ def build_trainer(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
-    feed = _feed(plan, encoder, dataset, train, workspace, list(regularizers.values()))
+    feed = _feed(plan, encoder, kind, train, workspace, list(regularizers.values()))
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
@@ -86,12 +87,14 @@ def build_trainer(
         patience=plan.recipe.evaluation.patience,
         keep_best=decided.keep_best,
         micro_batch=decided.micro_batch,
+        time_limit=math.inf if training.time_limit == "none" else training.time_limit,
     )
     sizes = Sizes(
         steps=steps,
         steps_an_epoch=feed.steps_an_epoch,
         tokens_an_epoch=int(feed.store.lengths.sum()),
         trainable_parameters=sum(p.numel() for group in groups for p in group.parameters.values()),
+        time_limit=settings.time_limit,
     )
     keep_states = partial(_keep_states, plan, encoder, feed, workspace, say, adapted) if training.cache else None
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
@@ -132,22 +135,20 @@ def _keep_states(
 def _feed(
     plan: Plan,
     encoder: "Encoder",
-    dataset: Dataset,
+    kind: Kind,
     train: Sequence[Example],
     workspace: Workspace,
     regularizers: Sequence["Regularizer"],
 ) -> Feed:
     """Tokenizes once whatever a step can need, and asks the base what it says of the streams' texts."""
     numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
-    table = pair_table(train, dataset.kind, numbers)
+    table = pair_table(train, kind, numbers)
     wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
     for regularizer in regularizers:
         if regularizer.stream is not None:
             wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
     role = "query" if encoder.adapts_queries_alone else "document"  # documents cannot move then: nothing to keep
-    features = {
-        name: np.array([numbers.number(text, role) for text in _STREAMS[name]()], dtype=np.int64) for name in wanted
-    }
+    features = {name: numbers.numbers(_STREAMS[name](), role) for name in wanted}
     evaluation_length, encoder.max_length = encoder.max_length, plan.decided.max_length
     try:
         store = build_store(

@@ -35,7 +35,7 @@ from acclimate.runs.training import Sizes, build_trainer
 from acclimate.runs.workspace import MetricsLog, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from acclimate.data.examples import Dataset, Example
     from acclimate.evaluation import Task
@@ -114,7 +114,7 @@ class _Run:
             where = Place(dataset.path) if dataset.path else None
             problem = f"{len(parts.train)} usable rows are too few to train on"
             raise DataError(problem, f"give at least {MIN_ROWS}, better 200 and more", where)
-        self.train: list[Example] = parts.train
+        self.train: Sequence[Example] = parts.train
         self.test: Task = task_of("test", dataset, parts.test)
         self.dev: Task = smaller(task_of("dev", dataset, parts.dev), seed)
         self.table = VectorTable(request.named.vectors)
@@ -168,7 +168,7 @@ class _Run:
         trainer, sizes = build_trainer(
             self.plan,
             cast("Encoder", self.table),  # it has what training and methods on vectors ask of one
-            self.dataset,
+            self.dataset.kind,
             self.train,
             self.workspace,
             callbacks,
