@@ -197,8 +197,8 @@ def page(tasks: Sequence[Task], results: Mapping[str, Sequence[Result]], provena
         f"of them chooses the step that is kept), {min(sizes)} to {max(sizes)} test texts each. Chance is 33%. A text "
         "has the section whose name is nearest, but for logistic regression, whose strength is chosen by "
         "cross-validation. Prompts are 10 vectors in front of every text and every name, on the frozen encoder, held "
-        "near the rows of the table that they start from. The interval resamples triples, and texts within them. Calls are passes over the batch with gradients; seconds "
-        "are those of training.",
+        "near the rows of the table that they start from. The interval resamples triples, and texts within "
+        "them. Calls are passes over the batch with gradients; seconds are those of training.",
         "",
         *table(
             ("way", "accuracy", "least to greatest", "against zero-shot (95% interval)", "calls", "seconds"),

@@ -19,7 +19,6 @@ from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.unit import TrainingUnit
 from acclimate.methods import METHODS
-from acclimate.model.backbone import hidden_size
 from acclimate.model.encoder import Encoder
 from acclimate.objectives import OBJECTIVES, Objective
 from acclimate.regularizers import REGULARIZERS
@@ -68,10 +67,11 @@ def make_feed(
 
     ``frozen`` is what the base says of the general texts.
     """
-    numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
+    numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
     kind = Kind.SCORED if examples[0].score is not None else Kind.LABELED if examples[0].label else Kind.PAIRS
     table = pair_table(examples, kind, numbers)
-    general = np.array([numbers.number(text, "document") for text in GENERAL], dtype=np.int64)
+    role = "query" if encoder.adapts_queries_alone else "document"
+    general = np.array([numbers.number(text, role) for text in GENERAL], dtype=np.int64)
     lengths = {role: encoder.prompt_length(role) for role in ("query", "document")}
     store = build_store(folder, numbers.texts, numbers.roles, encoder.tokenize, lengths, "tests")
     return Feed(
@@ -132,10 +132,11 @@ def make_rig(
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
     streams = {r.stream: r.stream_size for r in penalties.values() if r.stream}
     given = examples if examples is not None else pairs(negatives=1)
-    frozen = encoder.encode(GENERAL)
-    groups = [
-        replace(g, starts_at=(opens_at or {}).get(g.name, g.starts_at)) for g in METHODS.parse(method).apply(encoder)
-    ]
+    parsed = METHODS.parse(method)
+    before = encoder.encode(GENERAL)
+    groups = [replace(g, starts_at=(opens_at or {}).get(g.name, g.starts_at)) for g in parsed.apply(encoder)]
+    queries_alone = parsed.starts_as_base and encoder.adapts_queries_alone
+    frozen = encoder.encode(GENERAL, "query") if queries_alone else before
     data = make_feed(encoder, given, folder / "features", streams, frozen, **(feed or {}))
     for penalty in penalties.values():
         penalty.begin(groups)
@@ -171,8 +172,7 @@ def make_rig(
 
     def keep_states(depth: int) -> Activations:
         rig.depths.append(depth)
-        width, key = hidden_size(encoder.backbone), str(depth)
-        return Activations(folder / "states", data.store.offsets, width, loop_settings.precision, key)
+        return Activations.at_depth(folder / "states", encoder, depth, data.store, loop_settings.precision, str(depth))
 
     rig.trainer = Trainer(
         TrainingUnit(encoder, losses, penalties),

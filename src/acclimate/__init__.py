@@ -5,22 +5,50 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acclimate import evaluation
-    from acclimate.api import Run, check, compare, evaluate, fit, load, load_deltas
+    from acclimate.api import (
+        Run,
+        VectorRun,
+        check,
+        compare,
+        evaluate,
+        fit,
+        fit_vectors,
+        load,
+        load_adapter,
+        load_deltas,
+    )
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "Recipe", "Run", "check", "compare", "evaluate", "evaluation", "fit", "load", "load_deltas"]
+__all__ = [
+    "Encoder",
+    "Recipe",
+    "Run",
+    "VectorRun",
+    "check",
+    "compare",
+    "evaluate",
+    "evaluation",
+    "fit",
+    "fit_vectors",
+    "load",
+    "load_adapter",
+    "load_deltas",
+]
 
 _HOMES = {
     "Encoder": "acclimate.model.encoder",
     "Recipe": "acclimate.recipe",
     "Run": "acclimate.api",
+    "VectorRun": "acclimate.api",
     "check": "acclimate.api",
     "compare": "acclimate.api",
     "evaluate": "acclimate.api",
     "fit": "acclimate.api",
+    "fit_vectors": "acclimate.api",
     "load": "acclimate.api",
+    "load_adapter": "acclimate.api",
     "load_deltas": "acclimate.api",
 }
 

@@ -9,6 +9,9 @@ from acclimate.core.errors import UsageError
 from acclimate.recipe.read import read_recipe
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from acclimate.model.adapter_folder import VectorAdapter
     from acclimate.model.encoder import Encoder
 
 
@@ -31,6 +34,23 @@ class Run:
     def model(self) -> "Encoder":
         """The resulting encoder, loaded from ``model/``."""
         return load(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRun:
+    """A finished run on vectors.
+
+    Attributes:
+        path: its folder.
+        scores: what ``scores.json`` holds.
+    """
+
+    path: Path
+    scores: dict[str, Any]
+
+    def transform(self, vectors: "ArrayLike", role: str = "query") -> "NDArray[Any]":
+        """Vectors [N, D] of queries or documents as unit vectors of the adapted space, float32 [N, D]."""
+        return load_adapter(self.path).transform(vectors, role)
 
 
 def load(model: str | Path) -> "Encoder":
@@ -309,3 +329,99 @@ def fit(
         restart=restart,
     )
     return Run(folder, run_fit(request, Show(quiet=quiet, json=json)))
+
+
+def fit_vectors(
+    vectors: "str | Path | NDArray[Any]",
+    ids: str | Path | Sequence[Any],
+    pairs: Any,
+    *,
+    out: str | Path,
+    side: str = "both",
+    rank: int | None = None,
+    activation: str = "none",
+    epochs: float | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    settings: Sequence[str] = (),
+    keep: str | None = None,
+    strict: bool = False,
+    restart: bool = False,
+    quiet: bool = True,
+) -> VectorRun:
+    """Trains an adapter of vectors that come from anywhere, and proves on unseen queries that they got better.
+
+    A leak-free share of the pairs is held out; its queries are ranked against all documents: every vector that does
+    not only ask. The same call on the same ``out`` resumes.
+
+    Args:
+        vectors: a ``.npy`` file or an array [N, D].
+        ids: a JSON list, a file with an id a line, or a list: the N ids in the order of the vectors.
+        pairs: a file or rows as `fit` takes them, with ids in the place of texts: query, positive, negative.
+        out: the run folder.
+        side: ``both``, or ``query``: document vectors stay as they are, so an index of them stays valid.
+        rank: of the change, or with an activation the hidden units.
+        activation: ``none`` (linear), ``gelu``, ``relu``, ``silu`` or ``tanh``.
+        epochs: passes over the data.
+        lr: learning rate.
+        batch_size: rows a step.
+        seed: of everything random.
+        columns: role -> column name of the pairs.
+        settings: single values of the recipe as ``key.path=value``.
+        keep: ``anyway`` keeps the tuned adapter whatever the gate says; otherwise one that changes nothing.
+        strict: a gain that is not proven does not pass.
+        restart: forget an earlier run in ``out``.
+        quiet: print nothing.
+
+    Returns:
+        the run: ``.scores``, ``.path``, ``.transform(vectors, role="query")``.
+
+    Raises:
+        UsageError: a setting that is wrong or cannot act.
+        DataError: vectors, ids or pairs that cannot be used or do not belong together.
+    """
+    from acclimate.data.vectors import named_vectors
+    from acclimate.runs.show import Show
+    from acclimate.runs.vectors import VectorRequest
+    from acclimate.runs.vectors import fit_vectors as run_fit
+
+    if keep not in (None, "anyway"):
+        raise UsageError(f"keep={keep!r} is unknown", "write keep='anyway', or leave it out")
+    values: dict[str, Any] = {
+        "base": str(vectors) if isinstance(vectors, str | Path) else "vectors",
+        "method": "residual",
+        "method.side": side,
+        "method.rank": rank,
+        "method.activation": activation,
+        "regularizers": [],
+        "training.epochs": epochs,
+        "training.lr": lr,
+        "training.batch_size": batch_size,
+        "training.seed": seed,
+        "training.cache": False,
+    }
+    request = VectorRequest(
+        named=named_vectors(vectors, ids),
+        pairs=pairs,
+        columns=columns or {},
+        recipe=read_recipe(None, settings, {key: value for key, value in values.items() if value is not None}),
+        out=Path(out),
+        keep_anyway=keep == "anyway",
+        strict=strict,
+        restart=restart,
+    )
+    return VectorRun(Path(out), run_fit(request, Show(quiet=quiet)))
+
+
+def load_adapter(path: str | Path) -> "VectorAdapter":
+    """The adapter that `fit_vectors` left in a run folder; its ``transform(vectors, role)`` changes vectors.
+
+    Raises:
+        UsageError: there is no adapter.
+        DataError: a damaged one.
+    """
+    from acclimate.model.adapter_folder import load_adapter as load_from
+
+    return load_from(Path(path))

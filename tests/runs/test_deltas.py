@@ -23,6 +23,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "bitfit": {"method": "bitfit"},
     "last_layers": {"method": "last_layers"},
     "prompt": {"method": "prompt", "settings": ["method.length=4"]},
+    "residual": {"method": "residual"},
+    "residual_mlp": {"method": "residual", "settings": ["method.activation=gelu"]},
 }
 
 

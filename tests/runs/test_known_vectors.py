@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from acclimate.model.encoder import Encoder
+from acclimate.model.extension import extend
+from acclimate.model.residual import Residual
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.runs.known_vectors import KnownVectors
 
@@ -116,3 +118,13 @@ def test_a_folder_that_cannot_be_written_is_done_without(tiny_model, tmp_path):
     (tmp_path / "file").write_text("")
     vectors = known(encoder, tiny_model, tmp_path / "file" / "vectors").encode(TEXTS, "document")
     np.testing.assert_array_equal(vectors, encoder.encode(TEXTS, "document"))
+
+
+def test_roles_that_are_adapted_apart_are_kept_apart(tiny_model, tmp_path):
+    encoder = load_encoder(tiny_model)
+    parameters = extend(encoder, Residual(rank=2, side="query"))
+    with torch.no_grad():
+        parameters["vector_adapters.0.up.weight"].fill_(0.1)
+    vectors = known(encoder, tiny_model, tmp_path)
+    for role in ("document", "query"):
+        np.testing.assert_array_equal(vectors.encode(TEXTS, role), encoder.encode(TEXTS, role))

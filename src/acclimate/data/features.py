@@ -1,7 +1,8 @@
 """The feature store: every distinct text of a run tokenized once, kept in a memory-mapped file.
 
 Folder layout: ``ids.bin`` (int32, all texts' token ids one after another), ``offsets.npy`` (int64 [F + 1]),
-``prompts.npy`` (int32 [F], leading prompt tokens), ``store.json`` (the key that says what it was made of).
+``prompts.npy`` (int32 [F], leading prompt tokens), ``queries.npy`` (bool [F]), ``store.json`` (the key that says what
+it was made of).
 """
 
 import json
@@ -30,6 +31,7 @@ class FeatureStore:
     ids: "NDArray[np.int32]"
     offsets: "NDArray[np.int64]"
     prompt_lengths: "NDArray[np.int32]"
+    queries: "NDArray[np.bool_]"
 
     def __len__(self) -> int:
         return len(self.prompt_lengths)
@@ -93,6 +95,11 @@ def _write_store(
     np.save(staged / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), allow_pickle=False)
     leading = np.fromiter((prompt_lengths[role] for role in roles), np.int32, len(roles))
     np.save(staged / "prompts.npy", leading, allow_pickle=False)
+    np.save(
+        staged / "queries.npy",
+        np.fromiter((role == "query" for role in roles), np.bool_, len(roles)),
+        allow_pickle=False,
+    )
     write_json(staged / "store.json", {"key": key, "texts": len(texts), "tokens": int(lengths.sum())})
     replace_folder(staged, folder)
 
@@ -113,4 +120,5 @@ def _map_store(folder: Path) -> FeatureStore:
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)
     empty = np.zeros(0, dtype=np.int32)  # an empty file cannot be mapped
     ids = np.memmap(folder / "ids.bin", dtype=np.int32, mode="r", shape=(int(offsets[-1]),)) if offsets[-1] else empty
-    return FeatureStore(ids, offsets, np.load(folder / "prompts.npy", allow_pickle=False))
+    prompts, queries = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("prompts", "queries"))
+    return FeatureStore(ids, offsets, prompts, queries)

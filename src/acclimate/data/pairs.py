@@ -1,7 +1,7 @@
 """The pair table: examples as numbers of texts, with what is known to be right for each query."""
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
@@ -92,15 +92,18 @@ class PairTable:
 
 
 class TextNumbers:
-    """Numbers distinct (text, role) pairs in order of appearance. Roles with equal prompts are one.
+    """Numbers distinct (text, role) pairs in order of appearance. Roles that are read alike are one.
+
+    Args:
+        readings: role -> how its texts are read, such as their prompt.
 
     Attributes:
         texts: the texts by number, on disk.
     """
 
-    def __init__(self, prompts: dict[str, str]) -> None:
-        self._same = {role: min(r for r in prompts if prompts[r] == prompts[role]) for role in prompts}
-        self._names = sorted(prompts)
+    def __init__(self, readings: Mapping[str, Hashable]) -> None:
+        self._same = {role: min(r for r in readings if readings[r] == readings[role]) for role in readings}
+        self._names = sorted(readings)
         self._roles = bytearray()  # of each text, its place in the names
         self._known = KeyNumbers()
         self.texts: DiskList[str] = texts_on_disk()

@@ -1,5 +1,7 @@
 """What the frozen blocks say of each text, computed at its first use and read from disk afterwards.
 
+Where the whole encoder is frozen, that is one vector a text, a "token" for all that follows.
+
 Folder layout: ``states.bin`` (bf16 or fp32, [tokens of the feature store, H]), ``written.bin`` (int64 [1 + F]: in which
 write a text came, after the number of the last finished write), ``sums.bin`` (CRC-32 [F]), ``activations.json`` (what
 it was made of). A text counts only when its write was finished and its checksum is right, so that a run that is killed
@@ -18,11 +20,14 @@ import torch
 from torch import Tensor
 
 from acclimate.core.files import write_json
+from acclimate.model.backbone import hidden_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from acclimate.data.features import FeatureStore
     from acclimate.engine.precision import Precision
+    from acclimate.model.encoder import Encoder
 
 _ROOM = 1.1  # of the size has to be free, so that checkpoints still fit
 
@@ -56,6 +61,18 @@ class Activations:
         self._states = self._mapped("states.bin", self._type, (int(offsets[-1]), width))
         self._written = self._mapped("written.bin", np.dtype(np.int64), (len(offsets),))
         self._sums = self._mapped("sums.bin", np.dtype(np.uint32), (len(offsets) - 1,))
+
+    @classmethod
+    def at_depth(
+        cls, folder: Path, encoder: "Encoder", depth: int, store: "FeatureStore", precision: "Precision", key: str
+    ) -> "Activations":
+        """For states of an encoder's tokens, or at the depth of the whole encoder for a vector a text.
+
+        A vector is small enough to keep every digit of it.
+        """
+        if depth == encoder.depth:
+            return cls(folder, np.arange(len(store) + 1), encoder.dimension, "fp32", key)
+        return cls(folder, store.offsets, hidden_size(encoder.backbone), precision, key)
 
     @property
     def size_bytes(self) -> int:

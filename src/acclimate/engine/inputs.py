@@ -94,4 +94,4 @@ class Feed:
     def tokens(self, texts: "NDArray[np.int64]", device: str) -> Tokens:
         """The tokens of texts by their numbers in the feature store."""
         ids, lengths, prompts = (torch.from_numpy(array).to(device) for array in self.store.take(texts))
-        return Tokens(ids, lengths, prompts)
+        return Tokens(ids, lengths, prompts, queries=torch.from_numpy(self.store.queries[texts]).to(device))

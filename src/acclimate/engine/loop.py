@@ -318,8 +318,9 @@ class Trainer:
         self.unit.train(settings.dropout)
         if settings.dropout and self._depth:  # what is frozen says the same of a text every time
             self.unit.encoder.backbone.eval()
-            for _, block in self.unit.encoder.blocks()[self._depth :]:
-                block.train()
+            if self._depth < self.unit.encoder.depth:
+                for _, block in self.unit.encoder.blocks()[self._depth :]:
+                    block.train()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(derive_seed(self.feed.seed, "dropout", step, part))
             with autocast(settings.device, settings.precision):
@@ -351,7 +352,7 @@ class Trainer:
         return (ends - began) * self.settings.steps / self.feed.steps_an_epoch
 
     def _with_states(self, inputs: Inputs) -> Inputs:
-        """The inputs, with what the frozen blocks say of each token when that is kept."""
+        """The inputs, with what the frozen blocks say of each token or text when that is kept."""
         settings, encoder = self.settings, self.unit.encoder
         if self._states is None:
             return inputs
@@ -361,7 +362,7 @@ class Trainer:
                 return encoder.lower_states(self.feed.tokens(texts, settings.device), self._depth)
 
         states = self._states.take(inputs.texts, compute).to(settings.device)
-        return replace(inputs, tokens=replace(inputs.tokens, depth=self._depth, states=states))
+        return replace(inputs, tokens=encoder.going_on(inputs.tokens, self._depth, states))
 
     def _evaluate(self, epoch: int) -> bool:
         """Scores dev, remembers the best step, ends the run when patience is over. False: vectors are not finite."""

@@ -11,6 +11,7 @@ from acclimate.methods.ia3 import IA3
 from acclimate.methods.last_layers import LastLayers
 from acclimate.methods.lora import LoRA
 from acclimate.methods.prompt import Prompt
+from acclimate.methods.residual import ResidualAdapter
 from acclimate.methods.unfreeze import Unfreeze
 
 METHODS: Table[Method] = Table(
@@ -25,6 +26,7 @@ METHODS: Table[Method] = Table(
     LoRA,
     IA3,
     Prompt,
+    ResidualAdapter,
 )
 
 __all__ = ["METHODS", "Method"]

@@ -43,6 +43,13 @@ class Method(Spec):
             UsageError: when a setting matches nothing in this encoder.
         """
 
+    def check_rows(self, kind: str) -> None:
+        """Whether it can act on rows of a kind: ``pairs``, ``scored`` or ``labeled``.
+
+        Raises:
+            UsageError: nothing that it trains would ever take part in the loss.
+        """
+
     def fold(self, encoder: "Encoder") -> None:
         """Makes what ``apply`` added part of standard layers, in place; the vectors stay the same to rounding."""
 

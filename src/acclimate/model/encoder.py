@@ -1,4 +1,4 @@
-"""Text to unit vectors: tokenizer, backbone, pooling, dense layers, normalization."""
+"""Text to unit vectors: tokenizer, backbone, pooling, dense layers, adapters of the vectors, normalization."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -94,6 +94,7 @@ class Encoder(nn.Module):
         self.tokenizer = tokenizer
         self.pooling = pooling
         self.dense = nn.ModuleList(dense)
+        self.vector_adapters = nn.ModuleList()  # each (vectors [U, D], queries [U]) -> [U, D]; often none
         self.normalize = normalize
         self.prompts = prompts or {}
         self.default_prompt_name = default_prompt_name
@@ -144,6 +145,11 @@ class Encoder(nn.Module):
         """Where the token embeddings are."""
         return self.token_embedding().weight.device
 
+    @property
+    def depth(self) -> int:
+        """The blocks, and one more for what comes after them: pooling and dense layers make one vector of a text."""
+        return 1 + int(self.backbone.config.num_hidden_layers)
+
     def blocks(self) -> list[tuple[str, nn.Module]]:
         """The backbone's layers, from the one next to the embeddings up, named block.0, block.1, ..."""
         return [(f"block.{index}", block) for index, block in enumerate(blocks(self.backbone))]
@@ -167,6 +173,18 @@ class Encoder(nn.Module):
             raise UsageError(f"the model has no prompt for role {role!r}", f"use one of {known}")
         names = _PROMPT_NAMES.get(role, (role,))
         return next((self.prompts[name] for name in names if name in self.prompts), "")
+
+    def reading(self, role: str | None) -> tuple[str, bool]:
+        """How texts of a role are read: its prompt, and whether they are adapted as queries alone are.
+
+        Roles with equal readings give a text the same vector.
+        """
+        return self.prompt(role), role == "query" and self.adapts_queries_alone
+
+    @property
+    def adapts_queries_alone(self) -> bool:
+        """Whether an adapter leaves documents as they are."""
+        return any(adapter.queries_alone for adapter in self.vector_adapters)
 
     def prompt_length(self, role: str | None) -> int:
         """Leading tokens of this role's texts that pooling leaves out: 0 unless ``include_prompt`` is false."""
@@ -199,7 +217,16 @@ class Encoder(nn.Module):
         """
         if not len(tokens.lengths):
             return torch.zeros(0, self.dimension, device=self.device)
-        moved, passes = self._moved(tokens), self._passes(tokens, tokens_a_pass)
+        moved = self._moved(tokens)
+        known = moved.states if moved.depth == self.depth else None
+        vectors = self._plain_vectors(moved, tokens_a_pass) if known is None else known
+        for adapter in self.vector_adapters:
+            vectors = adapter(vectors, moved.queries)
+        return F.normalize(vectors, dim=-1)  # [U, D]; eps keeps zeros zeros
+
+    def _plain_vectors(self, moved: Tokens, tokens_a_pass: int) -> Tensor:
+        """Vectors before adapters and normalization. fp32 [U, D]."""
+        passes = self._passes(moved, tokens_a_pass)
         given = _Given(moved.depth, None if moved.states is None else moved.states.float())
         if given.states is None and len(passes) > 1 and self._trains_table():
             # One look-up for all passes: its gradient is a whole table [V, H], which each would fill and add anew.
@@ -208,11 +235,16 @@ class Encoder(nn.Module):
         vectors = torch.cat([pooled(pad(moved, rows, self._padding_id), given) for rows in passes])
         for layer in self.dense:
             vectors = layer(vectors)
-        vectors = F.normalize(vectors.float()[:, : self.truncate_dim], dim=-1)  # [U, D]; eps keeps zeros zeros
-        return vectors[torch.cat(passes).argsort()]
+        return vectors.float()[torch.cat(passes).argsort(), : self.truncate_dim]
 
     def lower_states(self, tokens: Tokens, depth: int) -> Tensor:
-        """What the block below ``depth`` says of each token, without gradients. fp32 [T, H]."""
+        """What the block below ``depth`` says of each token, without gradients. fp32 [T, H].
+
+        At the depth of the whole encoder, the vector of each text before adapters and normalization. fp32 [U, D].
+        """
+        if depth == self.depth:
+            with torch.no_grad():
+                return self._plain_vectors(self._moved(tokens), ENCODED_TOKENS)
         found = torch.zeros(len(tokens.ids), hidden_size(self.backbone), device=self.device)
         moved, block = self._moved(tokens), self.blocks()[depth - 1][1]
         states = self._packed_states if self.packs else self._padded_states
@@ -224,14 +256,24 @@ class Encoder(nn.Module):
                 found[batch.places[batch.mask]] = (output[0] if self.packs else output)[real].float()
         return found
 
+    def going_on(self, tokens: Tokens, depth: int, states: Tensor) -> Tokens:
+        """The texts, to be read on from what `lower_states` said of them."""
+        if depth < self.depth:
+            return replace(tokens, depth=depth, states=states)
+        one = torch.ones_like(tokens.lengths)  # a vector a text: what is left to do is as much for each
+        return Tokens(one, one, torch.zeros_like(one), depth, states, tokens.queries)
+
     def frozen_depth(self, tokens: Tokens) -> int:
         """How many of the lowest blocks nothing that trains takes part in, so that their states can be kept.
 
-        0 as well for a backbone that does not go on from kept states as if it had computed them: both are tried.
+        One more than there are where nothing below the adapters trains. 0 as well for a backbone that does not go on
+        from kept states as if it had computed them: both are tried.
 
         Args:
             tokens: a few texts to try it on.
         """
+        if not self._plain_vectors(self._moved(tokens), PACKED_TOKENS).requires_grad:
+            return self.depth
         try:
             blocks = [block for _, block in self.blocks()]
         except UsageError:  # one block that stands for all of them
@@ -288,9 +330,10 @@ class Encoder(nn.Module):
         return bool(((together - padded).abs().amax() <= _ALIKE * padded.abs().amax()).item())
 
     def _moved(self, tokens: Tokens) -> Tokens:
-        device, states = self.device, tokens.states
+        device = self.device
         ids, lengths, prompts = (t.to(device) for t in (tokens.ids, tokens.lengths, tokens.prompt_lengths))
-        return Tokens(ids, lengths, prompts, tokens.depth, None if states is None else states.to(device))
+        states, queries = (None if t is None else t.to(device) for t in (tokens.states, tokens.queries))
+        return Tokens(ids, lengths, prompts, tokens.depth, states, queries)
 
     def _passes(self, tokens: Tokens, tokens_a_pass: int) -> list[Tensor]:
         """Which texts [B_i] go through the backbone together."""
@@ -400,7 +443,7 @@ class Encoder(nn.Module):
             for start in range(0, len(texts), CHUNK):
                 chunk = texts[start : start + CHUNK]
                 places = {text: place for place, text in enumerate(dict.fromkeys(chunk))}
-                tokens = Tokens.of(self.tokenize(list(places), role), prompt_length)
+                tokens = Tokens.of(self.tokenize(list(places), role), prompt_length, queries=role == "query")
                 with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                     distinct = self(tokens, ENCODED_TOKENS).cpu().numpy()
                 vectors[start : start + len(chunk)] = distinct[[places[text] for text in chunk]]

@@ -4,5 +4,6 @@ from acclimate.core.specs import Table
 from acclimate.model.bottleneck import Bottlenecks
 from acclimate.model.deep_prompts import DeepPrompt
 from acclimate.model.extension import Extension
+from acclimate.model.residual import Residual
 
-EXTENSIONS: Table[Extension] = Table("extension", Bottlenecks, DeepPrompt)
+EXTENSIONS: Table[Extension] = Table("extension", Bottlenecks, DeepPrompt, Residual)

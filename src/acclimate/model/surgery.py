@@ -20,7 +20,7 @@ class Parts:
         token_table: the token embedding table, one entry.
         embeddings: what else is shared by or below all blocks: positions, types, their LayerNorm, projections.
         blocks: the layers, bottom up.
-        top: above the blocks: a final norm, dense layers after pooling.
+        top: above the blocks: a final norm, dense layers after pooling, adapters of the vectors.
         unused: what no vector depends on (BERT's pooler): never train it, its gradient is always missing.
     """
 
@@ -60,7 +60,7 @@ def parts(encoder: Encoder) -> Parts:
         elif name.startswith("backbone.pooler."):
             found.unused[name] = parameter
         # MPNet registers its relative position bias after the layers, though every layer uses it.
-        elif below or (name.startswith("backbone.") and not _is_final_norm(name, names)):
+        elif name.startswith("backbone.") and (below or not _is_final_norm(name, names)):
             found.embeddings[name] = parameter
         else:
             found.top[name] = parameter

@@ -17,6 +17,7 @@ class Tokens:
         prompt_lengths: leading tokens that pooling leaves out. Long [U]; zeros when prompts are pooled.
         depth: how many of the lowest blocks have been computed before.
         states: what the last of those says of each token [T, H]; None when ``depth`` is 0.
+        queries: which texts are queries. Bool [U]; None when none is.
     """
 
     ids: Tensor
@@ -24,6 +25,7 @@ class Tokens:
     prompt_lengths: Tensor
     depth: int = 0
     states: Tensor | None = None
+    queries: Tensor | None = None
 
     def parts(self, sizes: Sequence[int]) -> "list[Tokens]":
         """The texts in runs of the given sizes, which add up to U."""
@@ -32,16 +34,18 @@ class Tokens:
         tokens = [int(part.sum()) for part in lengths]
         ids, prompts = self.ids.split_with_sizes(tokens), self.prompt_lengths.split_with_sizes(texts)
         states = [None] * len(tokens) if self.states is None else self.states.split_with_sizes(tokens)
-        parts = zip(ids, lengths, prompts, states, strict=True)
-        return [Tokens(part, length, prompt, self.depth, given) for part, length, prompt, given in parts]
+        queries = [None] * len(tokens) if self.queries is None else self.queries.split_with_sizes(texts)
+        parts = zip(ids, lengths, prompts, states, queries, strict=True)
+        return [Tokens(part, length, prompt, self.depth, *others) for part, length, prompt, *others in parts]
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[int]], prompt_length: int = 0) -> "Tokens":
-        """Joins lists of token ids that share one prompt."""
+    def of(cls, texts: Sequence[Sequence[int]], prompt_length: int = 0, *, queries: bool = False) -> "Tokens":
+        """Joins lists of token ids that share one prompt; ``queries`` says what all of them are."""
         return cls(
             ids=torch.tensor([token for text in texts for token in text], dtype=torch.long),
             lengths=torch.tensor([len(text) for text in texts], dtype=torch.long),
             prompt_lengths=torch.full((len(texts),), prompt_length, dtype=torch.long),
+            queries=torch.full((len(texts),), queries),
         )
 
 

@@ -100,6 +100,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     """
     training, evaluation = recipe.training, recipe.evaluation
     method = Full() if recipe.method == "auto" else recipe.method
+    method.check_rows(facts.kind)
     objectives = recipe.objectives
     if objectives == "auto":
         objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(),)

@@ -1,9 +1,7 @@
 """``fit``: from a user's file to a proven model."""
 
 import json
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,6 +47,7 @@ from acclimate.runs.machine import choose_device, environment
 from acclimate.runs.merging import Trial, blend, choose, floor_of, sweep
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
+from acclimate.runs.stopping import Stop
 from acclimate.runs.training import Sizes, build_trainer
 from acclimate.runs.workspace import MetricsLog, Workspace
 
@@ -262,7 +261,7 @@ class _Run:
 
     def _train(self) -> tuple[Trainer, Sizes, Progress]:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
-        stop = _Stop()
+        stop = Stop()
         log: list[MetricsLog] = []
         callbacks = Callbacks(
             evaluate=lambda: evaluate(self.prepared.dev, self._encode_dev).metrics,
@@ -448,34 +447,3 @@ def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     staged = path.with_suffix(".tmp.npz")
     np.savez(staged, **arrays)  # type: ignore[arg-type]
     staged.replace(path)
-
-
-class _Stop:
-    """Ctrl-C or a termination signal stops at the next step, saved; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-
-    def reason(self) -> str | None:
-        """Why to stop, or None."""
-        return self._reason
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Takes over the signals of the main thread while training."""
-        kinds = [signal.SIGINT, signal.SIGTERM]
-        try:
-            earlier = [signal.signal(kind, self._note) for kind in kinds]
-        except ValueError:  # not the main thread: whoever called owns the signals
-            yield
-            return
-        try:
-            yield
-        finally:
-            for kind, handler in zip(kinds, earlier, strict=True):
-                signal.signal(kind, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        if self._reason is not None:
-            raise KeyboardInterrupt
-        self._reason = signal.Signals(number).name

@@ -67,7 +67,7 @@ class KnownVectors:
 
     def _key(self, texts: Sequence[str], role: str) -> str:
         digest = hashlib.sha256(self._about.encode())
-        for text in (str(self._encoder.max_length), self._encoder.prompt(role), *texts):
+        for text in (str(self._encoder.max_length), str(self._encoder.reading(role)), *texts):
             data = text.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little"))
             digest.update(data)

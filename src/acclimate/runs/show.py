@@ -182,7 +182,15 @@ class Show:
         self.say(f"        kept {alpha:g} of the tuned weights")
 
     def result(self, scores: Mapping[str, Any], path: Path) -> None:
-        """The before/after table and the verdict."""
+        """The verdict, and where things are."""
+        self.verdict(scores)
+        if scores["gate"]["verdict"] in ("no_gain", "forgotten", "diverged") and (path / "rejected").is_dir():
+            self.say(f"        model/ is the base; the tuned model is in {path / 'rejected'} (--keep anyway takes it)")
+        self.say(f"model   {path / 'model'}")
+        self.say(f"report  {path / 'report.html'}")
+
+    def verdict(self, scores: Mapping[str, Any]) -> None:
+        """The before/after table and what the gate says."""
         table = Table(title=None, header_style="bold")
         for name in ("", "before", "after", "change", "95% interval"):
             table.add_column(name, justify="left" if not name else "right")
@@ -194,11 +202,7 @@ class Show:
         gate, cost = scores["gate"], scores["cost"]
         mark = "[green]passed[/]" if gate["passed"] else "[red]not passed[/]"
         self._console.print(f"[bold]{gate['verdict']}[/] ({mark})", "; ".join(gate["reasons"]))
-        if gate["verdict"] in ("no_gain", "forgotten", "diverged") and (path / "rejected").is_dir():
-            self.say(f"        model/ is the base; the tuned model is in {path / 'rejected'} (--keep anyway takes it)")
         self.say(f"        trained {cost['train_seconds']:.0f} s, {cost['examples_per_second']:.0f} pairs/s")
-        self.say(f"model   {path / 'model'}")
-        self.say(f"report  {path / 'report.html'}")
 
     def comparison(self, document: Mapping[str, Any], folder: Path) -> None:
         """Methods side by side."""

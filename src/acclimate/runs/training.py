@@ -23,7 +23,6 @@ from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
-from acclimate.model.backbone import hidden_size
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
@@ -69,10 +68,13 @@ def build_trainer(
     training, decided = plan.recipe.training, plan.decided
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
-    streams = _streams(plan, encoder, list(regularizers.values()))  # before the encoder becomes another one
+    adapted = len(encoder.vector_adapters) > 0
+    # What does not start as the base is asked before it becomes another encoder.
+    known = None if decided.method.starts_as_base else _streams(plan, encoder, list(regularizers.values()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
-        groups = decided.method.apply(encoder)
+        groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
+    streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
     feed = _feed(plan, encoder, kind, train, workspace, streams)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
@@ -104,32 +106,48 @@ def build_trainer(
         trainable_parameters=sum(p.numel() for group in groups for p in group.parameters.values()),
         time_limit=settings.time_limit,
     )
-    keep_states = partial(_keep_states, plan, encoder, feed, workspace, say) if training.cache else None
+    keep_states = partial(_keep_states, plan, encoder, feed, workspace, say, adapted) if training.cache else None
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
 
 
 def _keep_states(
-    plan: Plan, encoder: "Encoder", feed: Feed, workspace: Workspace, say: Callable[[str], None], depth: int
+    plan: Plan,
+    encoder: "Encoder",
+    feed: Feed,
+    workspace: Workspace,
+    say: Callable[[str], None],
+    adapted: bool,
+    depth: int,
 ) -> Activations | None:
-    """The store of what the lowest blocks say of each text, or None where the disk has no room for it."""
-    width, precision = hidden_size(encoder.backbone), plan.decided.precision
+    """The store of what the lowest blocks say of each text, or None where the disk has no room for it.
+
+    ``adapted`` says whether the base has adapters of its own, so that its vectors are not those below them.
+    """
+    precision = plan.decided.precision
     # The weights below are the base's and the texts are the run's, which does not go on with others.
     key = f"{depth} blocks, {precision}, at most {plan.decided.max_length} tokens"
-    blocks = f"{depth} block{'s' if depth > 1 else ''} at the bottom do{'es' if depth == 1 else ''} not train"
+    below = f"{depth} block{'s' if depth > 1 else ''} at the bottom do{'es' if depth == 1 else ''} not train"
+    if depth == encoder.depth:
+        below = "the encoder itself does not train"
     try:
-        states = Activations(workspace.cache / "activations", feed.store.offsets, width, precision, key)
+        states = Activations.at_depth(workspace.cache / "activations", encoder, depth, feed.store, precision, key)
     except OSError as problem:
-        say(f"{blocks}, and are computed anew each time: {problem}")
+        say(f"{below}, and texts go through it anew each time: {problem}")
         return None
-    say(f"{blocks}: what they say of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
+    say(f"{below}: what it says of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
+    if depth == encoder.depth and not adapted:
+        for stream in feed.streams.values():  # known by now, but for the length, which adapters do not see
+            known = dict(zip(stream.features.tolist(), torch.from_numpy(stream.frozen), strict=True))
+            states.take(stream.features, lambda texts, known=known: torch.stack([known[int(t)] for t in texts]))  # type: ignore[misc]
     return states
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """A stream before its texts have numbers: the texts, what the base says of them [G, D], how many a step takes."""
+    """A stream before its texts have numbers: texts, their role, what the base says [G, D], how many a step takes."""
 
     texts: Sequence[str]
+    role: str
     frozen: "NDArray[np.float32]"
     size: int
 
@@ -141,11 +159,12 @@ def _streams(plan: Plan, encoder: "Encoder", regularizers: Sequence["Regularizer
         if regularizer.stream is not None:
             wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
     precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
+    role = "query" if encoder.adapts_queries_alone else "document"  # documents cannot move then: nothing to keep
     found = {}
     with _cut_at(encoder, plan.decided.max_length):
         for name, size in wanted.items():
             texts = _STREAMS[name]()
-            found[name] = _Texts(texts, encoder.encode(texts, precision=precision), size)
+            found[name] = _Texts(texts, role, encoder.encode(texts, role, precision=precision), size)
     return found
 
 
@@ -159,10 +178,10 @@ def _feed(
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
     prompts = {role: encoder.prompt(role) for role in ("query", "document")}
-    numbers = TextNumbers(prompts)
+    numbers = TextNumbers({role: encoder.reading(role) for role in prompts})
     table = pair_table(train, kind, numbers)
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
-    features = {name: numbers.numbers(stream.texts, "document") for name, stream in streams.items()}
+    features = {name: numbers.numbers(stream.texts, stream.role) for name, stream in streams.items()}
     with _cut_at(encoder, plan.decided.max_length):
         store = build_store(
             workspace.cache / "features",

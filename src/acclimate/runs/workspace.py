@@ -58,6 +58,11 @@ class Workspace:
         return self.path / "rejected"
 
     @property
+    def adapter(self) -> Path:
+        """The result of a run on vectors."""
+        return self.path / "adapter"
+
+    @property
     def delta(self) -> Path:
         """What the method changed, where that is smaller than the model."""
         return self.path / "delta"
@@ -145,7 +150,7 @@ class Workspace:
         files = "scores.json", "metrics.jsonl", "report.html", "recipe.yaml", "resolved.yaml", "environment.json"
         for name in files:
             (self.path / name).unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.cache, self.model, self.rejected, self.delta):
+        for folder in (self.checkpoints, self.cache, self.model, self.rejected, self.adapter, self.delta):
             shutil.rmtree(folder, ignore_errors=True)
         for path in self.data.glob("*.json*"):
             if path != self._marker:
