@@ -113,15 +113,15 @@ def test_every_open_parameter_has_a_part_in_the_loss(kind: str, tmp_path: Path) 
 @every_method
 def test_the_trained_encoder_survives_its_folder(kind: str, tmp_path: Path) -> None:
     rig = make_rig(tmp_path, method=smallest(kind), steps=4)
-    before = rig.encoder.encode(GENERAL)
+    before = rig.encoder.encode(GENERAL, "query")
     rig.trainer.train()
-    trained = rig.encoder.encode(GENERAL)
+    trained = rig.encoder.encode(GENERAL, "query")
     assert abs(trained - before).max() > 1e-4
     smallest(kind).fold(rig.encoder)
-    folded = rig.encoder.encode(GENERAL)
+    folded = rig.encoder.encode(GENERAL, "query")
     assert abs(folded - trained).max() < 1e-5
     save_encoder(rig.encoder, tmp_path / "model")
-    assert (load_encoder(tmp_path / "model").encode(GENERAL) == folded).all()
+    assert (load_encoder(tmp_path / "model").encode(GENERAL, "query") == folded).all()
 
 
 @every_pair
@@ -132,10 +132,10 @@ def test_what_was_added_folds_into_every_backbone(kind: str, backbone: str, tmp_
     with torch.no_grad():
         for parameter in opened(groups).values():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    moved = encoder.encode(GENERAL[:8])
+    moved = encoder.encode(GENERAL[:8], "query")
     smallest(kind).fold(encoder)
     save_encoder(encoder, tmp_path / "model")
-    assert abs(load_encoder(tmp_path / "model").encode(GENERAL[:8]) - moved).max() < 1e-5
+    assert abs(load_encoder(tmp_path / "model").encode(GENERAL[:8], "query") - moved).max() < 1e-5
 
 
 @pytest.mark.parametrize(("kind", "backbone"), sorted(NOTHING_TO_TRAIN))
