@@ -1,7 +1,7 @@
 """L-BFGS (Liu, Nocedal 1989) with a line search for the strong Wolfe conditions, one iteration a step.
 
-For few weights and few rows: each call of the closure reads all rows, and few calls are needed. The loss has to be the
-same function at every call: a fixed batch, no dropout, and float32, since the search compares losses that lie close.
+For few weights and few rows: each call of the closure reads all rows. The loss has to be the same function at every
+call: a fixed batch, no dropout, and float32, since the search compares losses that lie close. No rate has to be found.
 """
 
 from collections.abc import Callable, Mapping, Sequence
