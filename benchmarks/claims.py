@@ -294,8 +294,8 @@ def page(claims: Sequence[Claim], provenance: Sequence[str]) -> list[str]:
         "",
         f"Base {BASE}, {len(SEEDS)} seeds. Every figure is of a test set that nothing was chosen on; intervals are "
         f"95%, over the test items, of means over the seeds. Law: {LEGAL}, license texts cut at {CHARACTERS} "
-        f"characters, 127 test notices. The last three: {KNOB_SET}, {KNOBS.pairs:,} pairs, 3 epochs of full tuning, points "
-        "of nDCG@10 by which the default is ahead. What `ways.py` and `fewshot.py` measured in full is in "
+        f"characters, 127 test notices. The last three: {KNOB_SET}, {KNOBS.pairs:,} pairs, 3 epochs of full tuning, "
+        "points of nDCG@10 by which the default is ahead. What `ways.py` and `fewshot.py` measured in full is in "
         "[methods](methods.md) and [fewshot](fewshot.md).",
         "",
         *table(
