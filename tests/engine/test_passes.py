@@ -23,8 +23,13 @@ from training import Rig, make_rig, pairs, scored
 DROPS = {"config": {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}}
 
 
+OF_PROMPTS = ("vocabulary_norm", "nearest_token")
+
+
 def rig_of(folder: Path, objective: str, regularizer: str, **settings: Any) -> Rig:
     examples = scored(12) if objective == "cosent" else pairs(12, negatives=2)
+    if regularizer in OF_PROMPTS:
+        settings["method"] = {"kind": "prompt", "length": 3}
     rig = make_rig(
         folder,
         encoder=tiny_encoder(**DROPS),

@@ -177,8 +177,8 @@ def _feed(
     streams: Mapping[str, _Texts],
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
-    prompts = {role: encoder.prompt(role) for role in ("query", "document")}
-    numbers = TextNumbers({role: encoder.reading(role) for role in prompts})
+    readings = {role: encoder.reading(role) for role in ("query", "document")}
+    numbers = TextNumbers(readings)
     table = pair_table(train, kind, numbers)
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     features = {name: numbers.numbers(stream.texts, stream.role) for name, stream in streams.items()}
@@ -188,8 +188,8 @@ def _feed(
             numbers.texts,
             numbers.roles,
             encoder.tokenize,
-            {role: encoder.prompt_length(role) for role in prompts},
-            _store_key(plan, prompts, numbers),
+            {role: encoder.prompt_length(role) for role in readings},
+            _store_key(plan, readings, numbers),
         )
     data = plan.recipe.data
     return Feed(
@@ -214,8 +214,8 @@ def _cut_at(encoder: "Encoder", length: int) -> Iterator[None]:
         encoder.max_length = evaluation_length
 
 
-def _store_key(plan: Plan, prompts: Mapping[str, str], numbers: TextNumbers) -> str:
-    said = "\0".join(f"{role}\0{prompt}" for role, prompt in prompts.items())
+def _store_key(plan: Plan, readings: Mapping[str, object], numbers: TextNumbers) -> str:
+    said = "\0".join(f"{role}\0{reading}" for role, reading in readings.items())
     digest = hashlib.sha256(f"{plan.recipe.base}\0{plan.decided.max_length}\0{said}".encode())
     for text, role in zip(numbers.texts, numbers.roles, strict=True):
         digest.update(f"{role}\0{text}\0".encode())
