@@ -19,6 +19,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "dora": {"method": "lora", "settings": ["method.rank=2", "method.dora=true"]},
     "bitfit": {"method": "bitfit"},
     "last_layers": {"method": "last_layers"},
+    "prompt": {"method": "prompt", "settings": ["method.length=4"]},
 }
 
 

@@ -9,10 +9,11 @@ from acclimate.methods.embedding_table import EmbeddingTable
 from acclimate.methods.full import Full
 from acclimate.methods.last_layers import LastLayers
 from acclimate.methods.lora import LoRA
+from acclimate.methods.prompt import Prompt
 from acclimate.methods.unfreeze import Unfreeze
 
 METHODS: Table[Method] = Table(
-    "method", Full, Unfreeze, EmbeddingTable, LastLayers, EmbeddingAndLast, BitFit, Adapter, LoRA
+    "method", Full, Unfreeze, EmbeddingTable, LastLayers, EmbeddingAndLast, BitFit, Adapter, LoRA, Prompt
 )
 
 __all__ = ["METHODS", "Method"]

@@ -96,10 +96,11 @@ class Encoder(nn.Module):
         self._tuples = False  # whether blocks return tuples; known once frozen_depth has tried
         self._max_length = 0
         self.max_length = max_length
+        self.added_tokens = 0  # of a continuous prompt
 
     @property
     def max_length(self) -> int:
-        """Tokens, special ones and prompt included, at which texts are cut."""
+        """Tokens, special ones and prompt included, at which texts are cut; a continuous prompt is not counted."""
         return self._max_length
 
     @max_length.setter
@@ -111,6 +112,13 @@ class Encoder(nn.Module):
         if limit is not None and value > limit:
             raise UsageError(f"max_length {value} is more than the model has positions for", f"use at most {limit}")
         self._max_length = value
+
+    @property
+    def cut(self) -> int:
+        """Tokens at which texts are cut: a continuous prompt takes none of theirs where the backbone has positions."""
+        limit = position_limit(self.backbone)
+        wanted = self.max_length + self.added_tokens
+        return wanted if limit is None else min(wanted, limit)
 
     @property
     def dimension(self) -> int:
@@ -159,7 +167,7 @@ class Encoder(nn.Module):
         return len(tokens) - (bool(tokens) and tokens[-1] in self.tokenizer.all_special_ids)
 
     def tokenize(self, texts: Sequence[str], role: str | None) -> list[list[int]]:
-        """Token ids of each text: prompt and special tokens included, cut at ``max_length``, not padded."""
+        """Token ids of each text: prompt and special tokens included, cut at ``cut``, not padded."""
         prompt = self.prompt(role)
         return self._token_ids([prompt + text for text in texts] if prompt else list(texts))
 
@@ -167,7 +175,7 @@ class Encoder(nn.Module):
         fast = self.tokenizer.backend_tokenizer
         # A tokenizer.json may carry its own truncation and padding (all-MiniLM-L6-v2: both at 128).
         fast.no_padding()
-        fast.enable_truncation(self.max_length, direction=self.tokenizer.truncation_side)
+        fast.enable_truncation(self.cut, direction=self.tokenizer.truncation_side)
         return [encoding.ids for encoding in fast.encode_batch_fast(texts)]
 
     def forward(self, tokens: Tokens) -> Tensor:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -158,13 +159,13 @@ class _Run:
         trainer, sizes, progress = self._train()
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
-            blend(trainer.parameters, self._base_weights, self._base_weights, 0.0)
-        alpha, trials = (0.0, []) if failed else self._merge(trainer)
-        self._write_delta(trainer, sizes)
-        self.plan.decided.method.fold(self.encoder)
-        if failed:
+            alpha, trials = 0.0, []
+            self.encoder = self._load_base()
             after, general_after = before, general_before
         else:
+            alpha, trials = self._merge(trainer)
+            self._write_delta(trainer, sizes)
+            self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
             after, general_after = self._score(self._encode)
         scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
@@ -248,9 +249,9 @@ class _Run:
             return self._encode
         return KnownVectors(self.encoder, self.base, progress=self.show.encoding).encode
 
-    def _encode_dev(self, texts: Sequence[str], role: str) -> np.ndarray:
+    def _encode_dev(self, texts: Sequence[str], role: str, encoder: "Encoder | None" = None) -> np.ndarray:
         precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
-        vectors = self.encoder.encode(texts, role, precision=precision)
+        vectors = (encoder or self.encoder).encode(texts, role, precision=precision)
         if not np.isfinite(vectors).all():
             raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
         return vectors
@@ -303,14 +304,17 @@ class _Run:
         self.show.stage("merge", "choosing how much of the tuned weights to keep")
         keep = self.plan.decided.keep_best
 
-        def general() -> float:
-            return evaluate_general(self.prepared.general_dev, self._encode_dev).score
+        def general(encode: Encode = self._encode_dev) -> float:
+            return evaluate_general(self.prepared.general_dev, encode).score
 
         def score() -> tuple[float, float]:
             return evaluate(self.prepared.dev, self._encode_dev).metrics[keep], general()
 
         blend(trainer.parameters, base, tuned, 0.0)
-        base_general = general()
+        if self.plan.decided.method.starts_as_base:
+            base_general = general()
+        else:
+            base_general = general(partial(self._encode_dev, encoder=self._load_base().to(self.plan.decided.device)))
         floor = floor_of(base_general, self.recipe.evaluation.general_drop_limit)
         trials = sweep(trainer.parameters, base, tuned, score, floor)
         alpha = choose(trials, floor)
