@@ -153,6 +153,7 @@ def make_rig(
         return {"score": float(np.mean(np.diag(cosines)) - np.mean(cosines)), "spread": float(np.std(cosines))}
 
     defaults = {
+        "optimizer": "adamw",
         "lr": 1e-3,
         "weight_decay": 0.01,
         "steps": 8,

@@ -5,10 +5,10 @@ truncation and pooling treat it as they treat any other prompt, and what was lea
 """
 
 import copy
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 from tokenizers import AddedToken
 from torch import Tensor, nn
@@ -131,11 +131,9 @@ def fold_prompt(encoder: Encoder) -> None:
 
 def _add_tokens(tokenizer: "PreTrainedTokenizerBase", count: int) -> list[str]:
     """Adds tokens with names that no text is likely to have, and that the tokenizer does not have yet."""
-    known, number, names = tokenizer.get_vocab(), 0, []
-    while len(names) < count:
-        if (name := f"[prompt_{number}]") not in known:
-            names.append(name)
-        number += 1
+    known = tokenizer.get_vocab()
+    unused = (name for number in itertools.count() if (name := f"[prompt_{number}]") not in known)
+    names = list(itertools.islice(unused, count))
     # Not special ones: a prompt that ends in a special token is taken for one token shorter than it is.
     tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in names])
     ids = tokenizer.convert_tokens_to_ids(names)
@@ -151,8 +149,8 @@ def _check_room(encoder: Encoder) -> None:
         raise UsageError(f"a prompt of {length} tokens leaves no room for text", "give a smaller method.length")
 
 
-def _embedding(weight: Parameter, padding_id: int | None) -> nn.Embedding:
+def _embedding(weight: Tensor, padding_id: int | None) -> nn.Embedding:
     """An embedding of that very parameter."""
-    table = nn.Embedding(*weight.shape, padding_id, _weight=weight.detach())
+    table = nn.Embedding(len(weight), weight.shape[1], padding_id, _weight=weight.detach())
     table.weight = weight
     return table

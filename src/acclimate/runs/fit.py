@@ -17,6 +17,7 @@ from acclimate.core.files import replace_folder, sha256_file, write_atomic, writ
 from acclimate.data.examples import Kind
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
+from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import check_precision, fastest_precision
 from acclimate.evaluation import (
     Encode,
@@ -159,7 +160,7 @@ class _Run:
         trainer, sizes, progress = self._train()
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
-            alpha, trials = 0.0, []
+            alpha, trials = 0.0, list[Trial]()
             self.encoder = self._load_base()
             after, general_after = before, general_before
         else:
@@ -203,7 +204,8 @@ class _Run:
         check_precision(plan.decided.device, plan.decided.precision)
         trial = self._load_base()  # a setting that the base cannot have is told before minutes of scoring
         trial.max_length = plan.decided.max_length
-        plan.decided.method.apply(trial)
+        groups = plan.decided.method.apply(trial)
+        OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
         return plan
 
     def _base_distance(self) -> float:
@@ -371,6 +373,7 @@ class _Run:
                 "examples_per_second": round(progress.examples / max(progress.seconds, 1e-9), 3),
                 "steps": progress.step,
                 "best_step": progress.best_step,
+                **({"closure_calls": progress.closure_calls} if progress.closure_calls else {}),
                 "peak_memory_bytes": peak_memory_bytes(),
                 "trainable_parameters": sizes.trainable_parameters,
                 "total_parameters": total,

@@ -21,6 +21,7 @@ from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
+from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
 from acclimate.model.backbone import hidden_size
@@ -79,12 +80,14 @@ def build_trainer(
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
     groups = [*groups, *_heads(unit)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
+    searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
+        optimizer=decided.optimizer,
         lr=decided.lr,
-        weight_decay=training.weight_decay,
+        weight_decay=decided.weight_decay,
         steps=steps,
-        warmup_steps=round(training.warmup_share * steps),
-        clip_norm=training.clip_norm,
+        warmup_steps=round(decided.warmup_share * steps),
+        clip_norm=math.inf if searches else training.clip_norm,
         precision=decided.precision,
         device=decided.device,
         dropout=training.dropout,
@@ -181,6 +184,7 @@ def _feed(
         seed=derive_seed(plan.recipe.training.seed, "feed"),
         positives=data.positives_a_row,
         negatives=data.negatives_a_row,
+        fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
     )
 
 
