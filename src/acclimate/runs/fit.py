@@ -206,6 +206,8 @@ class _Run:
         trial.max_length = plan.decided.max_length
         groups = plan.decided.method.apply(trial)
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
+        for spec in plan.decided.regularizers:
+            spec.build().begin(groups)
         return plan
 
     def _base_distance(self) -> float:
