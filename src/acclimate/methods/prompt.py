@@ -1,6 +1,7 @@
 """Continuous prompts (Lester et al. 2021): learned vectors before each text, on an encoder that stays as it is.
 
-They are rows of the token table, so that the result folds into a standard model: added tokens and a saved prompt.
+They are rows of the token table, so that the result folds into a standard model: added tokens and a saved prompt. Deep
+prompts (Liu et al. 2022, P-tuning v2) are vectors in every layer as well, and fold into nothing.
 """
 
 from dataclasses import replace
@@ -12,11 +13,14 @@ from pydantic import PositiveInt, model_validator
 from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup
 from acclimate.methods.base import Method, open_groups
-from acclimate.model.prompts import fold_prompt, insert_prompt, remove_prompt
+from acclimate.model.deep_prompts import DeepPrompt
+from acclimate.model.extension import extend
+from acclimate.model.prompts import first_token, fold_prompt, insert_prompt, remove_prompt
 from acclimate.model.surgery import freeze_all
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Parameter
 
     from acclimate.model.encoder import Encoder
 
@@ -26,13 +30,15 @@ _LENGTH = 10  # tokens, without a text to count
 class Prompt(Method):
     """``length`` vectors, which start as ``text`` says, or as rows drawn from the table, or at random as its rows lie.
 
-    ``length: auto`` is as many as ``text`` has tokens, else 10; a text of another length is cut or repeated.
+    ``length: auto`` is as many as ``text`` has tokens, else 10; a text of another length is cut or repeated. ``deep``
+    gives every layer vectors of its own in the places of the prompt, which no other library reads.
     """
 
     kind: Literal["prompt"] = "prompt"
     length: PositiveInt | Literal["auto"] = "auto"
     start: Literal["vocabulary", "random"] = "vocabulary"
     text: str = ""
+    deep: bool = False
 
     summary: ClassVar[str] = "vectors put before each text train; they fold in as tokens and a saved prompt"
     default_lr: ClassVar[float] = 1e-2
@@ -49,11 +55,20 @@ class Prompt(Method):
         remove_prompt(encoder)
         freeze_all(encoder)
         groups = open_groups("prompt", insert_prompt(encoder, self._rows(encoder)))
-        return [replace(group, vocabulary=encoder.token_embedding().weight) for group in groups]
+        groups = [replace(group, vocabulary=encoder.token_embedding().weight) for group in groups]
+        return [*groups, *open_groups("deep_prompt", self._deeper(encoder))] if self.deep else groups
 
     def fold(self, encoder: "Encoder") -> None:
         """See `Method.fold`."""
         fold_prompt(encoder)
+
+    def _deeper(self, encoder: "Encoder") -> "dict[str, Parameter]":
+        extension = DeepPrompt(first=first_token(encoder), length=encoder.added_tokens)
+        new = extension not in encoder.extensions
+        parameters = extend(encoder, extension)
+        if new:
+            extension.start(encoder, "document")
+        return parameters
 
     def _rows(self, encoder: "Encoder") -> "Tensor":
         """Where the prompt starts [m, H]."""

@@ -17,6 +17,7 @@ from acclimate.model.dense import Dense
 from acclimate.model.linear import use_fast_products
 from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
+from acclimate.model.reading import reading
 from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
 
 if TYPE_CHECKING:
@@ -334,14 +335,15 @@ class Encoder(nn.Module):
 
     def _last_states(self, ids: Tensor, given: "_Given", **inputs: Tensor) -> Tensor:
         """From token ids, or from what is known: token embeddings, or the states of lower blocks."""
-        if given.states is not None and given.depth == 0:
-            found = self.backbone(inputs_embeds=given.states, **inputs)
-        elif given.states is not None:
-            skipped = [block for _, block in self.blocks()[: given.depth]]
-            with resumed(skipped, given.states, as_tuple=self._tuples):
+        with reading(ids):
+            if given.states is not None and given.depth == 0:
+                found = self.backbone(inputs_embeds=given.states, **inputs)
+            elif given.states is not None:
+                skipped = [block for _, block in self.blocks()[: given.depth]]
+                with resumed(skipped, given.states, as_tuple=self._tuples):
+                    found = self.backbone(input_ids=ids, **inputs)
+            else:
                 found = self.backbone(input_ids=ids, **inputs)
-        else:
-            found = self.backbone(input_ids=ids, **inputs)
         states: Tensor = found.last_hidden_state
         return states
 

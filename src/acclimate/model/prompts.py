@@ -106,6 +106,13 @@ def insert_prompt(encoder: Encoder, rows: Tensor) -> dict[str, Parameter]:
     return {name: p for name, p in encoder.named_parameters() if p is embedding.prompt}
 
 
+def first_token(encoder: Encoder) -> int:
+    """The id of the first token of the prompt that `insert_prompt` put in."""
+    embedding = encoder.token_embedding()
+    assert isinstance(embedding, PromptedEmbedding)
+    return embedding.first
+
+
 def remove_prompt(encoder: Encoder) -> None:
     """Takes back what `insert_prompt` did; an encoder without a prompt stays as it is."""
     embedding = encoder.token_embedding()

@@ -31,7 +31,8 @@ class VocabularyNormSpec(RegularizerSpec):
 
 def norm_penalty(rows: Tensor, norm: Tensor) -> Tensor:
     """Mean squared difference of the lengths of [m, H] from a length, scalar."""
-    return (torch.linalg.vector_norm(rows, dim=1) - norm).square().mean()
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return (lengths - norm).square().mean()
 
 
 class VocabularyNorm(Regularizer):
