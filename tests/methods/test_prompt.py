@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from acclimate.core.errors import UsageError
+from acclimate.core.nouns import Step
 from acclimate.methods import METHODS
+from acclimate.regularizers.l2sp import L2SPSpec
 from tiny import tiny_encoder
 
 
@@ -46,6 +48,18 @@ def test_the_group_tells_the_vocabulary() -> None:
     (group,) = METHODS.parse("prompt").apply(encoder)
     assert group.vocabulary is encoder.token_embedding().weight
     assert not encoder.token_embedding().weight.requires_grad
+
+
+def test_the_distance_from_the_start_is_l2sp() -> None:
+    encoder = tiny_encoder()
+    groups = METHODS.parse({"kind": "prompt", "length": 3}).apply(encoder)
+    pull = L2SPSpec(weight=2.0).build()
+    pull.begin(groups)
+    nothing = Step(torch.zeros(0, 2), {}, torch.zeros(0, 0), torch.zeros(0), torch.zeros(0))
+    assert pull(nothing).item() == 0.0
+    with torch.no_grad():
+        encoder.token_embedding().prompt[1, :4] += 0.5
+    assert pull(nothing).item() == 1.0
 
 
 def test_settings_that_cannot_act_are_errors() -> None:
