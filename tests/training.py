@@ -57,20 +57,27 @@ def scored(count: int = 24, seed: int = 0) -> list[Example]:
 
 
 def make_feed(
-    encoder: Encoder, examples: Sequence[Example], folder: Path, streams: Mapping[str, int], **options: Any
+    encoder: Encoder,
+    examples: Sequence[Example],
+    folder: Path,
+    streams: Mapping[str, int],
+    frozen: np.ndarray,
+    **options: Any,
 ) -> Feed:
-    """The feed of examples and of general texts for each stream (name -> texts a step)."""
+    """The feed of examples and of general texts for each stream (name -> texts a step).
+
+    ``frozen`` is what the base says of the general texts.
+    """
     numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
     kind = Kind.SCORED if examples[0].score is not None else Kind.LABELED if examples[0].label else Kind.PAIRS
     table = pair_table(examples, kind, numbers)
     general = np.array([numbers.number(text, "document") for text in GENERAL], dtype=np.int64)
     lengths = {role: encoder.prompt_length(role) for role in ("query", "document")}
     store = build_store(folder, numbers.texts, numbers.roles, encoder.tokenize, lengths, "tests")
-    vectors = encoder.encode(GENERAL)
     return Feed(
         table,
         store,
-        {name: Stream(general, vectors, size) for name, size in streams.items()},
+        {name: Stream(general, frozen, size) for name, size in streams.items()},
         **{"batch_size": 6, "seed": 7, **options},
     )
 
@@ -125,10 +132,11 @@ def make_rig(
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
     streams = {r.stream: r.stream_size for r in penalties.values() if r.stream}
     given = examples if examples is not None else pairs(negatives=1)
-    data = make_feed(encoder, given, folder / "features", streams, **(feed or {}))
+    frozen = encoder.encode(GENERAL)
     groups = [
         replace(g, starts_at=(opens_at or {}).get(g.name, g.starts_at)) for g in METHODS.parse(method).apply(encoder)
     ]
+    data = make_feed(encoder, given, folder / "features", streams, frozen, **(feed or {}))
     for penalty in penalties.values():
         penalty.begin(groups)
     losses: dict[str, tuple[Objective, float]] = {
@@ -145,6 +153,7 @@ def make_rig(
         return {"score": float(np.mean(np.diag(cosines)) - np.mean(cosines)), "spread": float(np.std(cosines))}
 
     defaults = {
+        "optimizer": "adamw",
         "lr": 1e-3,
         "weight_decay": 0.01,
         "steps": 8,

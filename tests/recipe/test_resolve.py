@@ -134,6 +134,40 @@ def test_every_method_has_a_rate_of_its_own_kind() -> None:
     assert rates["embedding_table"] > rates["last_layers"] >= rates["full"]  # fewer weights take larger steps
 
 
+def test_a_line_search_reads_all_rows_in_float32_and_takes_full_steps() -> None:
+    found = plan("training.optimizer=lbfgs", "method=prompt", rows=150, precision="bf16")
+    decided = found.decided
+    assert (decided.batch_size, decided.lr, decided.precision, decided.epochs) == (150, 1.0, "fp32", 30)
+    assert (
+        (decided.weight_decay, decided.warmup_share)
+        == (0.0, 0.0)
+        == (
+            found.recipe.training.weight_decay,
+            found.recipe.training.warmup_share,
+        )
+    )
+    assert found.warnings == ()
+    again = resolve(found.recipe, replace(FACTS, rows=150))
+    assert again.decided == decided
+    assert "embeds all 20000 rows" in plan("training.optimizer=lbfgs", rows=20_000).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("weight_decay=0.1", r"training\.weight_decay=0\.1 cannot act with optimizer lbfgs; leave it out, or take"),
+        ("warmup_share=0.3", r"training\.warmup_share=0\.3 cannot act with optimizer lbfgs"),
+        ("clip_norm=0.5", r"training\.clip_norm=0\.5 cannot act with optimizer lbfgs"),
+        ("dropout=true", r"training\.dropout makes a loss that optimizer lbfgs cannot compare"),
+        ("precision=fp16", r"optimizer lbfgs compares losses that fp16 cannot tell apart; take training\.precision"),
+        ("batch_size=16", r"training\.batch_size=16, but a step of optimizer lbfgs takes all 150 rows; leave it out"),
+    ],
+)
+def test_what_a_line_search_leaves_no_room_for_is_refused(setting: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        plan("training.optimizer=lbfgs", f"training.{setting}", rows=150)
+
+
 def test_what_is_given_stays() -> None:
     settings = {
         "training.lr": 3e-5,

@@ -22,6 +22,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ia3": {"method": "ia3"},
     "bitfit": {"method": "bitfit"},
     "last_layers": {"method": "last_layers"},
+    "prompt": {"method": "prompt", "settings": ["method.length=4"]},
 }
 
 

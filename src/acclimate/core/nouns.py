@@ -23,6 +23,7 @@ class ParamGroup:
         decay: whether weight decay applies (not for biases and normalization).
         by_row: the parameter is a table [V, D] of which a batch touches a few rows; the others must not move.
         starts_at: the progress in [0, 1) from which the group trains.
+        vocabulary: the frozen table [V, H] among whose rows those of the parameters stand, where there is one.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ParamGroup:
     decay: bool = True
     by_row: bool = False
     starts_at: float = 0.0
+    vocabulary: "Tensor | None" = None
 
 
 @dataclass(frozen=True, slots=True)

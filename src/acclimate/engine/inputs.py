@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The data of a run as a sequence of steps, each a pure function of (seed, step)."""
+    """The data of a run as a sequence of steps, each a pure function of (seed, step).
+
+    ``fixed``: every step has all rows, the same choice of their positives and negatives, and the same extra texts.
+    """
 
     table: PairTable
     store: FeatureStore
@@ -45,24 +49,30 @@ class Feed:
     seed: int
     positives: int = 1
     negatives: int = 4
+    fixed: bool = False
 
     @property
     def steps_an_epoch(self) -> int:
         """Steps in which every row is seen once."""
-        return batch_count(len(self.table), self.batch_size)
+        return 1 if self.fixed else batch_count(len(self.table), self.batch_size)
 
     def steps(self, start: int) -> Iterator[tuple[int, int, Batch]]:
         """Endless (step, epoch, batch) from a step on."""
+        if self.fixed:
+            batch = self._batch(np.arange(len(self.table)), epoch=0)
+            yield from ((step, step, batch) for step in count(start))
         for step, epoch, rows in epochs(self.table, self.batch_size, self.seed, start):
-            batch = assemble(self.table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
-            yield step, epoch, batch
+            yield step, epoch, self._batch(rows, epoch)
+
+    def _batch(self, rows: "NDArray[np.int64]", epoch: int) -> Batch:
+        return assemble(self.table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
 
     def inputs(self, batch: Batch, step: int, progress: float, device: str) -> Inputs:
         """The tensors of a batch and of the streams' texts at a step."""
         features, rows, frozen = [batch.unique], {}, {}
         position = len(batch.unique)
         for name, stream in self.streams.items():
-            generator = numpy_generator(self.seed, "stream", name, step)
+            generator = numpy_generator(self.seed, "stream", name, 0 if self.fixed else step)
             chosen = generator.choice(len(stream.features), min(stream.size, len(stream.features)), replace=False)
             features.append(stream.features[chosen])
             rows[name] = slice(position, position + len(chosen))

@@ -24,7 +24,8 @@ from acclimate.engine.norms import (
     scale_gradients,
     update_ratios,
 )
-from acclimate.engine.optim import AdamW, Moves
+from acclimate.engine.optim import Moves
+from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.passes import backward
 from acclimate.engine.precision import LossScale, Precision, autocast
 from acclimate.engine.spikes import find_spikes
@@ -50,8 +51,11 @@ class LoopSettings:
 
     ``evaluate_every`` counts steps; ``patience`` counts evaluations; ``micro_batch`` counts rows. ``time_limit`` is in
     seconds of training: where it comes before ``steps``, the run is as far as its time, and the schedule ends with it.
+
+    ``optimizer`` is a name in the table of optimizers.
     """
 
+    optimizer: str
     lr: float
     weight_decay: float
     steps: int
@@ -93,6 +97,7 @@ class Progress:
         lr_factor: multiplies the learning rate; halved by each rollback.
         rollbacks: since the last evaluation of good weights.
         log_norms: block -> logarithms of its last gradient norms, for the rule of spikes.
+        closure_calls: of an optimizer that searches along a line.
     """
 
     step: int = 0
@@ -113,6 +118,7 @@ class Progress:
     diverged: bool = False
     dev: list[dict[str, float]] = field(default_factory=list)
     log_norms: dict[str, list[float]] = field(default_factory=dict)
+    closure_calls: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; there is no best score before the first evaluation."""
@@ -155,7 +161,7 @@ class Trainer:
         self.unit, self.groups, self.feed = unit, list(groups), feed
         self.settings, self.callbacks, self.checkpoints = settings, callbacks, checkpoints
         self.parameters: dict[str, Parameter] = {n: p for g in groups for n, p in g.parameters.items()}
-        self.optimizer = AdamW(self.groups, settings.lr, settings.weight_decay)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.groups, settings.lr, settings.weight_decay)
         self.scale = LossScale(settings.precision)
         self.progress = Progress()
         self._block_of = block_of_parameters(unit.encoder)
@@ -226,19 +232,28 @@ class Trainer:
         record = self._record(step, epoch)
         self.optimizer.schedule(self._position(), settings.steps, settings.warmup_steps, progress.lr_factor)
         moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
+        inputs = self._with_states(self.feed.inputs(batch, step, record["progress"], settings.device))
+        figures: list[dict[str, Any]] = []  # of each call of the closure
         try:
-            self.optimizer.step(lambda: self._closure(step, batch, record), moves)
+            told = self.optimizer.step(lambda: self._closure(step, inputs, figures), moves)
+            record |= figures[told]
+            if spikes := find_spikes(progress.log_norms, record["grad_norm_by_block"]):
+                record["spike"] = spikes
             progress.skipped_in_a_row = 0
         except _NonFiniteError as problem:
+            record |= figures[-1]
             record["skipped"] = str(problem)
             progress.skipped_in_a_row += 1
+        if self.optimizer.line_search:
+            record["closure_calls"] = len(figures)
+            progress.closure_calls += len(figures)
         if moves:
             ratios = update_ratios(moves, self._block_of)
             record["update_ratio_by_block"] = {block: _json_number(ratio) for block, ratio in ratios.items()}
         progress.seconds += time.perf_counter() - started
-        progress.examples += len(batch.rows)
+        progress.examples += len(batch.rows) * len(figures)
         record["seconds"] = round(progress.seconds, 4)
-        record["lr"] = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        record["lr"] = self.optimizer.rates()
         record["rows"] = [self.feed.table.ids[row] for row in batch.rows]
         return record
 
@@ -251,11 +266,10 @@ class Trainer:
         self.callbacks.log(record)
         self.progress.records += 1
 
-    def _closure(self, step: int, batch: Batch, record: dict[str, Any]) -> float:
-        """Leaves clipped gradients on the parameters; fills in the record."""
+    def _closure(self, step: int, inputs: Inputs, figures: list[dict[str, Any]]) -> float:
+        """Leaves clipped gradients on the parameters; adds what a record tells of the weights as they are."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
-        inputs = self._with_states(self.feed.inputs(batch, step, record["progress"], settings.device))
         terms = self._backward(step, inputs)
         scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
         norm, by_block = gradient_norms(self.parameters, self._block_of)
@@ -263,13 +277,15 @@ class Trainer:
         values = dict(zip(["total", *terms], torch.stack([losses.sum(), *losses]).tolist(), strict=True))
         finite = math.isfinite(norm) and math.isfinite(values["total"])
         self.scale.update(finite=finite)
-        record["loss"] = {name: _json_number(value) for name, value in values.items()}
-        record["grad_norm"] = _json_number(norm)
-        record["grad_norm_by_block"] = {block: _json_number(value) for block, value in by_block.items()}
+        figures.append(
+            {
+                "loss": {name: _json_number(value) for name, value in values.items()},
+                "grad_norm": _json_number(norm),
+                "grad_norm_by_block": {block: _json_number(value) for block, value in by_block.items()},
+            }
+        )
         if not finite:
             raise _NonFiniteError(_what_is_not_finite(values, by_block))
-        if spikes := find_spikes(self.progress.log_norms, by_block):
-            record["spike"] = spikes
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
         return float(values["total"])
 
@@ -397,6 +413,7 @@ class Trainer:
             records=now.records,
             seconds=now.seconds,
             examples=now.examples,
+            closure_calls=now.closure_calls,
             tokens_a_pass=now.tokens_a_pass,
         )
         return True

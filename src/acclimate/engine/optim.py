@@ -1,7 +1,7 @@
 """AdamW over parameter groups, with tables of which only the touched rows move; and the learning-rate schedule."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class AdamW(torch.optim.Optimizer):
     no momentum. Each row counts its own steps for the bias correction, so that the first update of a rare token is
     like the first update of any other parameter.
     """
+
+    line_search: ClassVar[bool] = False
 
     def __init__(self, groups: Sequence[ParamGroup], lr: float, weight_decay: float) -> None:
         self._names = [list(group.parameters) for group in groups]
@@ -53,7 +55,11 @@ class AdamW(torch.optim.Optimizer):
         for group in self.param_groups:
             group["lr"] = group["full_lr"] * rate_factor(step, steps, warmup, group["starts_at"]) * factor
 
-    def step(self, closure: Callable[[], float], moves: Moves | None = None) -> float:  # type: ignore[override]
+    def rates(self) -> dict[str, float]:
+        """The rate of each group by its name."""
+        return {group["name"]: group["lr"] for group in self.param_groups}
+
+    def step(self, closure: Callable[[], float], moves: Moves | None = None) -> int:  # type: ignore[override]
         """Runs the closure, which leaves the gradients of the step, then moves the parameters.
 
         Whatever the closure raises passes through before any state is touched. A parameter without gradient is left
@@ -62,9 +68,12 @@ class AdamW(torch.optim.Optimizer):
         Args:
             closure: gives the loss.
             moves: takes how far each parameter moves; the parameters are the same to the bit with and without.
+
+        Returns:
+            0: the one call of the closure is what the step tells of.
         """
         with torch.enable_grad():
-            loss = closure()
+            closure()
         with torch.no_grad():
             for names, group in zip(self._names, self.param_groups, strict=True):
                 named = [(name, p) for name, p in zip(names, group["params"], strict=True) if p.grad is not None]
@@ -74,7 +83,7 @@ class AdamW(torch.optim.Optimizer):
                     continue
                 for (name, parameter), state in zip(named, states, strict=True):
                     moves[name] = _measured_update(parameter, state, group)
-        return loss
+        return 0
 
     def _state_of(self, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, Tensor]:
         state: dict[str, Tensor] = self.state[parameter]

@@ -10,10 +10,11 @@ from acclimate.methods.full import Full
 from acclimate.methods.ia3 import IA3
 from acclimate.methods.last_layers import LastLayers
 from acclimate.methods.lora import LoRA
+from acclimate.methods.prompt import Prompt
 from acclimate.methods.unfreeze import Unfreeze
 
 METHODS: Table[Method] = Table(
-    "method", Full, Unfreeze, EmbeddingTable, LastLayers, EmbeddingAndLast, BitFit, Adapter, LoRA, IA3
+    "method", Full, Unfreeze, EmbeddingTable, LastLayers, EmbeddingAndLast, BitFit, Adapter, LoRA, IA3, Prompt
 )
 
 __all__ = ["METHODS", "Method"]

@@ -30,6 +30,8 @@ class Method(Spec):
 
     #: The learning rate that ``auto`` stands for, with batches of 64.
     default_lr: ClassVar[float] = 2e-4
+    #: Whether the vectors are the base's before the first step.
+    starts_as_base: ClassVar[bool] = True
 
     @abstractmethod
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:

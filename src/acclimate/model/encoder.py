@@ -17,6 +17,7 @@ from acclimate.model.dense import Dense
 from acclimate.model.linear import use_fast_products
 from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
+from acclimate.model.reading import reading
 from acclimate.model.tokens import (
     ACCELERATOR_COST,
     CPU_COST,
@@ -106,10 +107,11 @@ class Encoder(nn.Module):
         self._tuples = False  # whether blocks return tuples; known once frozen_depth has tried
         self._max_length = 0
         self.max_length = max_length
+        self.added_tokens = 0  # of a continuous prompt
 
     @property
     def max_length(self) -> int:
-        """Tokens, special ones and prompt included, at which texts are cut."""
+        """Tokens, special ones and prompt included, at which texts are cut; a continuous prompt is not counted."""
         return self._max_length
 
     @max_length.setter
@@ -121,6 +123,13 @@ class Encoder(nn.Module):
         if limit is not None and value > limit:
             raise UsageError(f"max_length {value} is more than the model has positions for", f"use at most {limit}")
         self._max_length = value
+
+    @property
+    def cut(self) -> int:
+        """Tokens at which texts are cut: a continuous prompt takes none of theirs where the backbone has positions."""
+        limit = position_limit(self.backbone)
+        wanted = self.max_length + self.added_tokens
+        return wanted if limit is None else min(wanted, limit)
 
     @property
     def dimension(self) -> int:
@@ -169,7 +178,7 @@ class Encoder(nn.Module):
         return len(tokens) - (bool(tokens) and tokens[-1] in self.tokenizer.all_special_ids)
 
     def tokenize(self, texts: Sequence[str], role: str | None) -> list[list[int]]:
-        """Token ids of each text: prompt and special tokens included, cut at ``max_length``, not padded."""
+        """Token ids of each text: prompt and special tokens included, cut at ``cut``, not padded."""
         prompt = self.prompt(role)
         return self._token_ids([prompt + text for text in texts] if prompt else list(texts))
 
@@ -177,7 +186,7 @@ class Encoder(nn.Module):
         fast = self.tokenizer.backend_tokenizer
         # A tokenizer.json may carry its own truncation and padding (all-MiniLM-L6-v2: both at 128).
         fast.no_padding()
-        fast.enable_truncation(self.max_length, direction=self.tokenizer.truncation_side)
+        fast.enable_truncation(self.cut, direction=self.tokenizer.truncation_side)
         return [encoding.ids for encoding in fast.encode_batch_fast(texts)]
 
     def forward(self, tokens: Tokens, tokens_a_pass: int = PACKED_TOKENS) -> Tensor:
@@ -342,14 +351,15 @@ class Encoder(nn.Module):
 
     def _last_states(self, ids: Tensor, given: "_Given", **inputs: Tensor) -> Tensor:
         """From token ids, or from what is known: token embeddings, or the states of lower blocks."""
-        if given.states is not None and given.depth == 0:
-            found = self.backbone(inputs_embeds=given.states, **inputs)
-        elif given.states is not None:
-            skipped = [block for _, block in self.blocks()[: given.depth]]
-            with resumed(skipped, given.states, as_tuple=self._tuples):
+        with reading(ids):
+            if given.states is not None and given.depth == 0:
+                found = self.backbone(inputs_embeds=given.states, **inputs)
+            elif given.states is not None:
+                skipped = [block for _, block in self.blocks()[: given.depth]]
+                with resumed(skipped, given.states, as_tuple=self._tuples):
+                    found = self.backbone(input_ids=ids, **inputs)
+            else:
                 found = self.backbone(input_ids=ids, **inputs)
-        else:
-            found = self.backbone(input_ids=ids, **inputs)
         states: Tensor = found.last_hidden_state
         return states
 

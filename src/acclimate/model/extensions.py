@@ -2,6 +2,7 @@
 
 from acclimate.core.specs import Table
 from acclimate.model.bottleneck import Bottlenecks
+from acclimate.model.deep_prompts import DeepPrompt
 from acclimate.model.extension import Extension
 
-EXTENSIONS: Table[Extension] = Table("extension", Bottlenecks)
+EXTENSIONS: Table[Extension] = Table("extension", Bottlenecks, DeepPrompt)

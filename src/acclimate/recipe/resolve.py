@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from acclimate.core.errors import UsageError
+from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
 from acclimate.methods import Method
 from acclimate.methods.full import Full
@@ -15,6 +16,9 @@ from acclimate.regularizers import RegularizerSpec
 from acclimate.regularizers.distill import DistillSpec
 
 _MAX_LENGTH = 256  # tokens: longer passages cost quadratic attention and seldom change which document is right
+_ITERATIONS = 30.0  # of an optimizer that searches along a line
+_FIRST_STEP = 1.0  # that it tries: along its direction, the full step is the right one once it knows the curvature
+_FEW_ROWS = 2_000  # up to which reading all of them for one step is cheap
 
 #: The article's ranges. Outside of them a run goes on, with a line that says so.
 BATCH_RANGE = (64, 256)
@@ -53,7 +57,10 @@ class Decided:
     method: Method
     objectives: tuple[ObjectiveSpec, ...]
     regularizers: tuple[RegularizerSpec, ...]
+    optimizer: str
     lr: float
+    weight_decay: float
+    warmup_share: float
     batch_size: int
     micro_batch: int
     epochs: float
@@ -96,17 +103,26 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     objectives = recipe.objectives
     if objectives == "auto":
         objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(),)
-    batch_size = min(64 if training.batch_size == "auto" else training.batch_size, facts.rows)
+    searches = OPTIMIZERS[training.optimizer].line_search
+    if searches:
+        _check_line_search(training, facts.rows)
+    default_batch = facts.rows if searches else 64
+    batch_size = min(default_batch if training.batch_size == "auto" else training.batch_size, facts.rows)
+    default_lr = _FIRST_STEP if searches else method.default_lr
+    default_epochs = _ITERATIONS if searches else epochs_for(facts.rows)
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
         regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
-        lr=method.default_lr if training.lr == "auto" else training.lr,
+        optimizer=training.optimizer,
+        lr=default_lr if training.lr == "auto" else training.lr,
+        weight_decay=0.0 if searches else training.weight_decay,
+        warmup_share=0.0 if searches else training.warmup_share,
         batch_size=batch_size,
         micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
-        epochs=epochs_for(facts.rows) if training.epochs == "auto" else training.epochs,
+        epochs=default_epochs if training.epochs == "auto" else training.epochs,
         max_length=min(_MAX_LENGTH, facts.base_max_length) if training.max_length == "auto" else training.max_length,
-        precision=facts.precision if training.precision == "auto" else training.precision,
+        precision=training.precision if training.precision != "auto" else "fp32" if searches else facts.precision,
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
@@ -120,7 +136,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         f"{decided.precision}",
         "texts are packed, without padding" if facts.packs else "texts are padded, in groups of like length",
     )
-    return Plan(resolved, decided, reasons, _warnings(decided.batch_size, training.weight_decay))
+    warnings = _search_warnings(facts.rows) if searches else _warnings(decided.batch_size, training.weight_decay)
+    return Plan(resolved, decided, reasons, warnings)
 
 
 def _written(recipe: Recipe, decided: Decided) -> Recipe:
@@ -136,11 +153,34 @@ def _written(recipe: Recipe, decided: Decided) -> Recipe:
     )
 
 
+def _check_line_search(training: TrainingSettings, rows: int) -> None:
+    """What a search along a line leaves no room for, and what would make a loss another one from call to call."""
+    name, remedy = training.optimizer, "leave it out, or take optimizer adamw"
+    for setting in ("weight_decay", "warmup_share", "clip_norm"):
+        value = getattr(training, setting)
+        if value not in (0, TrainingSettings.model_fields[setting].default):
+            raise UsageError(f"training.{setting}={value:g} cannot act with optimizer {name}", remedy)
+    if training.dropout:
+        raise UsageError(f"training.dropout makes a loss that optimizer {name} cannot compare", remedy)
+    if training.precision not in ("auto", "fp32"):
+        problem = f"optimizer {name} compares losses that {training.precision} cannot tell apart"
+        raise UsageError(problem, "take training.precision fp32 or auto, or optimizer adamw")
+    if training.batch_size != "auto" and training.batch_size < rows:
+        problem = f"training.batch_size={training.batch_size}, but a step of optimizer {name} takes all {rows} rows"
+        raise UsageError(problem, f"{remedy}; training.micro_batch bounds the memory")
+
+
 def _check_objectives(kinds: list[str], data: str) -> None:
     if data == "scored" and "infonce" in kinds:
         raise UsageError("objective infonce needs right documents, and the data has scores", "take cosent or auto")
     if data != "scored" and "cosent" in kinds:
         raise UsageError("objective cosent needs a score column, and the data has none", "take infonce or auto")
+
+
+def _search_warnings(rows: int) -> tuple[str, ...]:
+    if rows <= _FEW_ROWS:
+        return ()
+    return (f"each of the several calls of an lbfgs step embeds all {rows} rows; adamw moves after each batch",)
 
 
 def _warnings(batch_size: int, weight_decay: float) -> tuple[str, ...]:

@@ -78,8 +78,11 @@ class TrainingSettings(Settings):
     folder the base's vectors of the test texts, for later runs too. ``time_limit`` (90s, 10m, 1.5h) ends training
     where ``epochs`` would take longer: the learning rate comes down with the time, and the result depends on the
     machine; scoring comes on top.
+
+    ``optimizer: lbfgs`` is for few rows and few weights: every step reads all rows, and searches along a line.
     """
 
+    optimizer: Literal["adamw", "lbfgs"] = "adamw"
     lr: PositiveFloat | Auto = "auto"
     batch_size: PositiveInt | Auto = "auto"
     micro_batch: PositiveInt | Auto = "auto"

@@ -4,7 +4,9 @@ from acclimate.core.specs import Table
 from acclimate.regularizers.base import Regularizer, RegularizerSpec
 from acclimate.regularizers.distill import DistillSpec
 from acclimate.regularizers.l2sp import L2SPSpec
+from acclimate.regularizers.nearest_token import NearestTokenSpec
+from acclimate.regularizers.vocabulary_norm import VocabularyNormSpec
 
-REGULARIZERS: Table[RegularizerSpec] = Table("regularizer", L2SPSpec, DistillSpec)
+REGULARIZERS: Table[RegularizerSpec] = Table("regularizer", L2SPSpec, DistillSpec, VocabularyNormSpec, NearestTokenSpec)
 
 __all__ = ["REGULARIZERS", "Regularizer", "RegularizerSpec"]

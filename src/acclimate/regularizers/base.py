@@ -1,10 +1,12 @@
-"""What every regularizer promises: one scalar added to the loss, 0 right after ``begin``."""
+"""What every regularizer promises: one scalar added to the loss, 0 right after ``begin`` unless it says otherwise."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
+from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup, Step
 from acclimate.core.specs import Spec
 
@@ -20,6 +22,8 @@ class Regularizer(nn.Module):
 
     stream: str | None = None
     stream_size: int = 0
+    #: Whether it measures from the start, so that it is 0 there.
+    starts_at_zero: ClassVar[bool] = True
 
     @abstractmethod
     def begin(self, groups: Sequence[ParamGroup]) -> None:
@@ -36,3 +40,15 @@ class RegularizerSpec(Spec):
     @abstractmethod
     def build(self) -> Regularizer:
         """The regularizer with these settings."""
+
+
+def with_vocabulary(groups: Sequence[ParamGroup], kind: str) -> list[tuple[nn.Parameter, Tensor]]:
+    """What trains among the rows of a frozen table, with that table [V, H].
+
+    Raises:
+        UsageError: the method of this run trains nothing of the kind.
+    """
+    found = [(p, g.vocabulary) for g in groups if g.vocabulary is not None for p in g.parameters.values()]
+    if not found:
+        raise UsageError(f"regularizer {kind} is for prompts, and this method trains none", "take --method prompt")
+    return found

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ from acclimate.core.files import replace_folder, sha256_file, write_atomic, writ
 from acclimate.data.examples import Kind
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
+from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import check_precision, fastest_precision
 from acclimate.evaluation import (
     Encode,
@@ -158,13 +160,13 @@ class _Run:
         trainer, sizes, progress = self._train()
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
-            blend(trainer.parameters, self._base_weights, self._base_weights, 0.0)
-        alpha, trials = (0.0, []) if failed else self._merge(trainer)
-        self._write_delta(trainer, sizes)
-        self.plan.decided.method.fold(self.encoder)
-        if failed:
+            alpha, trials = 0.0, list[Trial]()
+            self.encoder = self._load_base()
             after, general_after = before, general_before
         else:
+            alpha, trials = self._merge(trainer)
+            self._write_delta(trainer, sizes)
+            self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
             after, general_after = self._score(self._encode)
         scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
@@ -202,7 +204,10 @@ class _Run:
         check_precision(plan.decided.device, plan.decided.precision)
         trial = self._load_base()  # a setting that the base cannot have is told before minutes of scoring
         trial.max_length = plan.decided.max_length
-        plan.decided.method.apply(trial)
+        groups = plan.decided.method.apply(trial)
+        OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
+        for spec in plan.decided.regularizers:
+            spec.build().begin(groups)
         return plan
 
     def _base_distance(self) -> float:
@@ -248,9 +253,9 @@ class _Run:
             return self._encode
         return KnownVectors(self.encoder, self.base, progress=self.show.encoding).encode
 
-    def _encode_dev(self, texts: Sequence[str], role: str) -> np.ndarray:
+    def _encode_dev(self, texts: Sequence[str], role: str, encoder: "Encoder | None" = None) -> np.ndarray:
         precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
-        vectors = self.encoder.encode(texts, role, precision=precision)
+        vectors = (encoder or self.encoder).encode(texts, role, precision=precision)
         if not np.isfinite(vectors).all():
             raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
         return vectors
@@ -303,14 +308,17 @@ class _Run:
         self.show.stage("merge", "choosing how much of the tuned weights to keep")
         keep = self.plan.decided.keep_best
 
-        def general() -> float:
-            return evaluate_general(self.prepared.general_dev, self._encode_dev).score
+        def general(encode: Encode = self._encode_dev) -> float:
+            return evaluate_general(self.prepared.general_dev, encode).score
 
         def score() -> tuple[float, float]:
             return evaluate(self.prepared.dev, self._encode_dev).metrics[keep], general()
 
         blend(trainer.parameters, base, tuned, 0.0)
-        base_general = general()
+        if self.plan.decided.method.starts_as_base:
+            base_general = general()
+        else:
+            base_general = general(partial(self._encode_dev, encoder=self._load_base().to(self.plan.decided.device)))
         floor = floor_of(base_general, self.recipe.evaluation.general_drop_limit)
         trials = sweep(trainer.parameters, base, tuned, score, floor)
         alpha = choose(trials, floor)
@@ -367,6 +375,7 @@ class _Run:
                 "examples_per_second": round(progress.examples / max(progress.seconds, 1e-9), 3),
                 "steps": progress.step,
                 "best_step": progress.best_step,
+                **({"closure_calls": progress.closure_calls} if progress.closure_calls else {}),
                 "peak_memory_bytes": peak_memory_bytes(),
                 "trainable_parameters": sizes.trainable_parameters,
                 "total_parameters": total,

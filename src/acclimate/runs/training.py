@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -19,6 +20,7 @@ from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
+from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
 from acclimate.model.backbone import hidden_size
@@ -26,6 +28,9 @@ from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from acclimate.model.encoder import Encoder
     from acclimate.regularizers import Regularizer
 
@@ -64,22 +69,25 @@ def build_trainer(
     training, decided = plan.recipe.training, plan.decided
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
-    feed = _feed(plan, encoder, kind, train, workspace, list(regularizers.values()))
+    streams = _streams(plan, encoder, list(regularizers.values()))  # before the encoder becomes another one
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)
+    feed = _feed(plan, encoder, kind, train, workspace, streams)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
     groups = [*groups, *_heads(unit)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
+    searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
+        optimizer=decided.optimizer,
         lr=decided.lr,
-        weight_decay=training.weight_decay,
+        weight_decay=decided.weight_decay,
         steps=steps,
-        warmup_steps=round(training.warmup_share * steps),
-        clip_norm=training.clip_norm,
+        warmup_steps=round(decided.warmup_share * steps),
+        clip_norm=math.inf if searches else training.clip_norm,
         precision=decided.precision,
         device=decided.device,
         dropout=training.dropout,
@@ -117,54 +125,79 @@ def _keep_states(
     return states
 
 
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """A stream before its texts have numbers: the texts, what the base says of them [G, D], how many a step takes."""
+
+    texts: Sequence[str]
+    frozen: "NDArray[np.float32]"
+    size: int
+
+
+def _streams(plan: Plan, encoder: "Encoder", regularizers: Sequence["Regularizer"]) -> dict[str, _Texts]:
+    """What the regularizers want beside the batches, and what the base says of it."""
+    wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
+    for regularizer in regularizers:
+        if regularizer.stream is not None:
+            wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
+    precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
+    found = {}
+    with _cut_at(encoder, plan.decided.max_length):
+        for name, size in wanted.items():
+            texts = _STREAMS[name]()
+            found[name] = _Texts(texts, encoder.encode(texts, precision=precision), size)
+    return found
+
+
 def _feed(
     plan: Plan,
     encoder: "Encoder",
     kind: Kind,
     train: Sequence[Example],
     workspace: Workspace,
-    regularizers: Sequence["Regularizer"],
+    streams: Mapping[str, _Texts],
 ) -> Feed:
-    """Tokenizes once whatever a step can need, and asks the base what it says of the streams' texts."""
-    numbers = TextNumbers({role: encoder.prompt(role) for role in ("query", "document")})
+    """Tokenizes once whatever a step can need."""
+    prompts = {role: encoder.prompt(role) for role in ("query", "document")}
+    numbers = TextNumbers(prompts)
     table = pair_table(train, kind, numbers)
-    wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
-    for regularizer in regularizers:
-        if regularizer.stream is not None:
-            wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
-    features = {name: numbers.numbers(_STREAMS[name](), "document") for name in wanted}
-    evaluation_length, encoder.max_length = encoder.max_length, plan.decided.max_length
-    try:
+    # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
+    features = {name: numbers.numbers(stream.texts, "document") for name, stream in streams.items()}
+    with _cut_at(encoder, plan.decided.max_length):
         store = build_store(
             workspace.cache / "features",
             numbers.texts,
             numbers.roles,
             encoder.tokenize,
-            {role: encoder.prompt_length(role) for role in ("query", "document")},
-            _store_key(plan, numbers),
+            {role: encoder.prompt_length(role) for role in prompts},
+            _store_key(plan, prompts, numbers),
         )
-        precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
-        streams = {
-            name: Stream(features[name], encoder.encode(_STREAMS[name](), precision=precision), size)
-            for name, size in wanted.items()
-        }
-    finally:
-        encoder.max_length = evaluation_length
     data = plan.recipe.data
-    # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     return Feed(
         table=table,
         store=store,
-        streams=streams,
+        streams={name: Stream(features[name], stream.frozen, stream.size) for name, stream in streams.items()},
         batch_size=plan.decided.batch_size,
         seed=derive_seed(plan.recipe.training.seed, "feed"),
         positives=data.positives_a_row,
         negatives=data.negatives_a_row,
+        fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
     )
 
 
-def _store_key(plan: Plan, numbers: TextNumbers) -> str:
-    digest = hashlib.sha256(f"{plan.recipe.base}\0{plan.decided.max_length}".encode())
+@contextmanager
+def _cut_at(encoder: "Encoder", length: int) -> Iterator[None]:
+    """Within it, texts are cut as in training."""
+    evaluation_length, encoder.max_length = encoder.max_length, length
+    try:
+        yield
+    finally:
+        encoder.max_length = evaluation_length
+
+
+def _store_key(plan: Plan, prompts: Mapping[str, str], numbers: TextNumbers) -> str:
+    said = "\0".join(f"{role}\0{prompt}" for role, prompt in prompts.items())
+    digest = hashlib.sha256(f"{plan.recipe.base}\0{plan.decided.max_length}\0{said}".encode())
     for text, role in zip(numbers.texts, numbers.roles, strict=True):
         digest.update(f"{role}\0{text}\0".encode())
     return digest.hexdigest()
