@@ -219,8 +219,8 @@ MISTAKES = {
     "method: ful": "1:1: method: unknown method 'ful'; did you mean 'full'?",
     "method: qlora": "1:1: method: unknown method 'qlora'; did you mean 'lora'?",
     "method: {layers: 2}": (
-        "1:1: method: needs a kind: one of adapter, bitfit, embedding_and_last, embedding_table, full, last_layers, "
-        "lora, unfreeze; add kind: NAME"
+        "1:1: method: needs a kind: one of adapter, bitfit, embedding_and_last, embedding_table, full, ia3, "
+        "last_layers, lora, unfreeze; add kind: NAME"
     ),
     "method: 7": "1:1: method: needs a kind",
     "method: {kind: last_layers, layers: 0}": "1:29: method.layers=0 is not accepted; it should be greater than 0",

@@ -130,7 +130,7 @@ def test_a_plain_run_pulls_towards_the_base_and_an_empty_list_does_not() -> None
 
 def test_every_method_has_a_rate_of_its_own_kind() -> None:
     rates = {kind: plan(f"method={kind}").decided.lr for kind in METHODS}
-    assert all(0 < rate < 0.01 for rate in rates.values())
+    assert all(0 < rate <= 0.01 for rate in rates.values())
     assert rates["embedding_table"] > rates["last_layers"] >= rates["full"]  # fewer weights take larger steps
 
 

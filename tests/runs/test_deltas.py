@@ -15,8 +15,11 @@ from tiny import make_tiny_model
 TEXTS = ["the dog is under the table", "what doctor near school", "", "river bank"]
 METHODS: dict[str, dict[str, Any]] = {
     "adapter": {"method": "adapter"},
+    "houlsby": {"method": "adapter", "settings": ["method.placement=houlsby"]},
+    "compacter": {"method": "adapter", "settings": ["method.placement=pfeiffer", "method.compacter=true"]},
     "lora": {"method": "lora", "settings": ["method.rank=2"]},
     "dora": {"method": "lora", "settings": ["method.rank=2", "method.dora=true"]},
+    "ia3": {"method": "ia3"},
     "bitfit": {"method": "bitfit"},
     "last_layers": {"method": "last_layers"},
 }
@@ -68,7 +71,7 @@ def test_full_tuning_leaves_no_delta(runs: Any, tmp_path: Path) -> None:
     assert not (run.path / "delta").exists()
 
 
-@pytest.mark.parametrize("name", ["lora", "dora"])
+@pytest.mark.parametrize("name", ["lora", "dora", "ia3"])
 def test_peft_reads_the_delta_and_gives_the_same_vectors(name: str, runs: Any) -> None:
     from peft import PeftModel
     from transformers import AutoModel

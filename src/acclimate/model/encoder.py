@@ -17,7 +17,17 @@ from acclimate.model.dense import Dense
 from acclimate.model.linear import use_fast_products
 from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
-from acclimate.model.tokens import ACCELERATOR_COST, CPU_COST, Padded, Tokens, length_buckets, packed_passes, pad
+from acclimate.model.tokens import (
+    ACCELERATOR_COST,
+    CPU_COST,
+    ENCODED_TOKENS,
+    PACKED_TOKENS,
+    Padded,
+    Tokens,
+    length_buckets,
+    packed_passes,
+    pad,
+)
 
 if TYPE_CHECKING:
     from acclimate.model.extension import Extension
@@ -170,11 +180,17 @@ class Encoder(nn.Module):
         fast.enable_truncation(self.max_length, direction=self.tokenizer.truncation_side)
         return [encoding.ids for encoding in fast.encode_batch_fast(texts)]
 
-    def forward(self, tokens: Tokens) -> Tensor:
-        """Unit vectors of the texts, in their order. fp32 [U, D]; zeros for a text without tokens."""
+    def forward(self, tokens: Tokens, tokens_a_pass: int = PACKED_TOKENS) -> Tensor:
+        """Unit vectors of the texts, in their order. fp32 [U, D]; zeros for a text without tokens.
+
+        Args:
+            tokens: of the texts.
+            tokens_a_pass: how many packed ones go through the backbone together; decides nothing but the speed, and
+                which random numbers dropout draws.
+        """
         if not len(tokens.lengths):
             return torch.zeros(0, self.dimension, device=self.device)
-        moved, passes = self._moved(tokens), self._passes(tokens)
+        moved, passes = self._moved(tokens), self._passes(tokens, tokens_a_pass)
         given = _Given(moved.depth, None if moved.states is None else moved.states.float())
         if given.states is None and len(passes) > 1 and self._trains_table():
             # One look-up for all passes: its gradient is a whole table [V, H], which each would fill and add anew.
@@ -192,7 +208,7 @@ class Encoder(nn.Module):
         moved, block = self._moved(tokens), self.blocks()[depth - 1][1]
         states = self._packed_states if self.packs else self._padded_states
         with torch.no_grad():
-            for rows in self._passes(tokens) if len(tokens.lengths) else []:
+            for rows in self._passes(tokens, PACKED_TOKENS) if len(tokens.lengths) else []:
                 batch = pad(moved, rows, self._padding_id)
                 output = states_of(run_until(block, lambda batch=batch: states(batch, _Given())))  # type: ignore[misc]
                 real = batch.mask[_read(batch)] if self.packs else batch.mask
@@ -267,11 +283,11 @@ class Encoder(nn.Module):
         ids, lengths, prompts = (t.to(device) for t in (tokens.ids, tokens.lengths, tokens.prompt_lengths))
         return Tokens(ids, lengths, prompts, tokens.depth, None if states is None else states.to(device))
 
-    def _passes(self, tokens: Tokens) -> list[Tensor]:
+    def _passes(self, tokens: Tokens, tokens_a_pass: int) -> list[Tensor]:
         """Which texts [B_i] go through the backbone together."""
         lengths = tokens.lengths.cpu()
         if self.packs:
-            return packed_passes(lengths)
+            return packed_passes(lengths, tokens_a_pass)
         cost = CPU_COST if self.device.type == "cpu" else ACCELERATOR_COST
         return [rows.to(self.device) for rows in length_buckets(lengths, cost)]
 
@@ -376,7 +392,7 @@ class Encoder(nn.Module):
                 places = {text: place for place, text in enumerate(dict.fromkeys(chunk))}
                 tokens = Tokens.of(self.tokenize(list(places), role), prompt_length)
                 with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    distinct = self(tokens).cpu().numpy()
+                    distinct = self(tokens, ENCODED_TOKENS).cpu().numpy()
                 vectors[start : start + len(chunk)] = distinct[[places[text] for text in chunk]]
                 if progress is not None:
                     progress(start + len(chunk), len(texts))

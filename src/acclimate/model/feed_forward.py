@@ -5,6 +5,7 @@ not see each other, so r more of them are a second, parallel layer with the same
 an ordinary one: the concatenated weights of both.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from torch.nn import Parameter
 
 from acclimate.core.errors import UsageError
 from acclimate.model.encoder import Encoder
+
+Place = tuple[nn.Module, str]  # a module, and the attribute of it that is the layer
 
 _WIDTHS = ("intermediate_size", "hidden_dim", "d_ff")  # what configurations call the inner width
 
@@ -86,8 +89,8 @@ class FeedForward:
         bias: whether the layers into it have a bias.
     """
 
-    ins: tuple[tuple[nn.Module, str], ...]
-    out: tuple[nn.Module, str]
+    ins: tuple[Place, ...]
+    out: Place
     parts: int
     width: int
     bias: bool
@@ -106,12 +109,7 @@ def feed_forwards(encoder: Encoder) -> list[FeedForward]:
     inner = _inner_width(encoder)
     found = []
     for label, block in encoder.blocks():
-        places = {
-            (module, name): layer
-            for module in block.modules()
-            for name, child in module.named_children()
-            if isinstance(layer := _own(child), nn.Linear) and not isinstance(module, WiderIn | WiderOut)
-        }
+        places = dict(linear_layers(block))
         outs = [place for place, layer in places.items() if layer.in_features == inner]
         ins = [place for place, layer in places.items() if layer.out_features == inner]
         parts = 1
@@ -119,11 +117,20 @@ def feed_forwards(encoder: Encoder) -> list[FeedForward]:
             ins, parts = [place for place, layer in places.items() if layer.out_features == 2 * inner], 2
         if len(outs) != 1 or not 1 <= len(ins) <= 2:
             kind = encoder.backbone.config.model_type
-            problem = f"{label} of a {kind} model has no feed-forward layer that can be widened"
+            problem = f"{label} of a {kind} model has no feed-forward layer that is made of linear ones"
             raise UsageError(problem, "take --method lora or full")
         out = places[outs[0]]
         found.append(FeedForward(tuple(ins), outs[0], parts, out.out_features, places[ins[0]].bias is not None))
     return found
+
+
+def linear_layers(block: nn.Module) -> Iterator[tuple[Place, nn.Linear]]:
+    """The linear layers that a block was trained with, and where they are: not what lies within them."""
+    for name, child in block.named_children():
+        if isinstance(layer := _own(child), nn.Linear):
+            yield (block, name), layer
+        else:
+            yield from linear_layers(child)
 
 
 def widen(encoder: Encoder, units: int, layers: int) -> dict[str, Parameter]:
