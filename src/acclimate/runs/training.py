@@ -19,6 +19,7 @@ from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
+from acclimate.engine.memory import give_back
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
 from acclimate.model.backbone import hidden_size
@@ -150,6 +151,7 @@ def _feed(
         }
     finally:
         encoder.max_length = evaluation_length
+    give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
     data = plan.recipe.data
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     return Feed(
