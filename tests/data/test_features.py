@@ -100,3 +100,15 @@ def test_many_chunks_are_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (whole.ids == parts.ids).all()
     assert (whole.offsets == parts.offsets).all()
     assert (whole.prompt_lengths == parts.prompt_lengths).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="only Linux tells which pages a process holds")
+def test_what_was_read_does_not_stay_in_the_memory_of_the_process(tmp_path: Path) -> None:
+    texts = [chr(97 + n % 26) * 5_000 for n in range(200)]  # 4 MB of ids
+    store, _ = make(tmp_path / "store", texts, ["document"] * 200)
+    for number in range(200):
+        assert store.take(np.array([number]))[1].tolist() == [5_000]
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    assert any(str(tmp_path / "store" / "ids.bin") in line for line in lines)
+    held = next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+    assert held < 1_000

@@ -190,12 +190,18 @@ def _known_answers(
     document_key[features[::-1]] = key[::-1]  # of several keys of a feature the first one stays: it is written last
     queries = KeyNumbers()
     group = queries.add(as_keys(asked))[0]
-    of_row = np.repeat(group, positives.lengths)
     # A query's own text is no wrong answer to it, whatever prompts or case make two texts of them.
     own = queries.find(np.concatenate([right.texts, wrong.texts]))
-    groups = np.concatenate([of_row, of_row, own[own >= 0]])
-    keys = np.concatenate([key[: len(of_row)], document_key[positives.values], document_key[features[own >= 0]]])
-    return document_key, _sets(groups, keys, group)
+    del right, wrong, queries, asked
+    other = np.flatnonzero(key[: len(positives.values)] != document_key[positives.values])
+    of_right, width = np.repeat(group, positives.lengths), int(key.max(initial=0)) + 1
+    known = [  # what a row names, what that is known as, and its query
+        of_right * width + key[: len(of_right)],
+        of_right[other] * width + document_key[positives.values[other]],
+        own[own >= 0] * width + document_key[features[own >= 0]],
+    ]
+    del key, own, features, of_right
+    return document_key, _sets(np.concatenate(known), width, group)
 
 
 class _Names:
@@ -219,10 +225,9 @@ class _Names:
         return as_keys(self._names)
 
 
-def _sets(groups: "NDArray[np.int64]", values: "NDArray[np.int64]", which: "NDArray[np.int64]") -> Ragged:
-    """The distinct values of each group, ascending."""
-    width = int(values.max(initial=0)) + 1
-    packed = np.sort(groups * width + values)
+def _sets(packed: "NDArray[np.int64]", width: int, which: "NDArray[np.int64]") -> Ragged:
+    """The distinct values below ``width`` of each group, ascending, from group * width + value."""
+    packed.sort()
     packed = packed[np.append(True, packed[1:] != packed[:-1])[: len(packed)]]
     return Ragged(packed % width, _starts(np.bincount(packed // width)), which)
 
@@ -232,7 +237,8 @@ def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTab
     features = numbers.numbers(rows.mapped(lambda e: e.text), "document")
     keys = {label: key for key, label in enumerate(sorted({str(e.label) for e in rows}))}
     label_of = np.fromiter((keys[str(e.label)] for e in rows), np.int64, len(rows))
-    members = _sets(label_of, features, label_of)
+    width = len(numbers.texts)
+    members = _sets(label_of * width + features, width, label_of)
     document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
     document_key[features] = label_of
     kept = np.flatnonzero(members.lengths > 1)

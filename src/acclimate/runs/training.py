@@ -20,6 +20,7 @@ from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
+from acclimate.engine.memory import give_back
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
@@ -191,6 +192,7 @@ def _feed(
             {role: encoder.prompt_length(role) for role in readings},
             _store_key(plan, readings, numbers),
         )
+    give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
     data = plan.recipe.data
     return Feed(
         table=table,
