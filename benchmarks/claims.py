@@ -31,7 +31,7 @@ CHARACTERS = 200  # of a license text: its first sentences name it
 LEGAL_SETTINGS = (*ways.ALWAYS, "training.epochs=1.5", "training.max_length=64")  # three minutes a run
 RESAMPLES = 10_000
 KNOB_SET = "icd10cm"
-KNOBS = Sizes(pairs=1_000, characters=200, dev=(300, 1_500), test=(500, 2_500))
+KNOBS = Sizes(pairs=1_000, characters=200, dev=(200, 600), test=(500, 2_000))
 QUICK = Sizes(pairs=200, characters=200, dev=(50, 200), test=(100, 300))
 EPOCHS = "training.epochs=3"  # for all: a third of what so few rows get by default, so that this takes half an hour
 DEFAULT = Way("defaults", "full", (EPOCHS,))
@@ -63,9 +63,11 @@ def main() -> None:
     suffix = "-quick" if quick else ""
     seeds = SEEDS[: 1 if quick else None]
     sizes, knobs = (QUICK, QUICK) if quick else (ways.FULL, KNOBS)
-    legal, cells = measure_legal(data / LEGAL, seeds, arguments.out / f"claims{suffix}", rows=100 if quick else None)
+    general = fewshot.pairs_of_words(data, arguments.out / f"claims{suffix}" / "data")
+    legal, cells = measure_legal(data, seeds, arguments.out / f"claims{suffix}", general, rows=100 if quick else None)
     knobs_ways = (DEFAULT, *TABLE, *BATCH, *L2)
-    tuned, knob_cells = ways.measure(knobs_ways, [KNOB_SET], knobs, seeds, data, arguments.out / f"claims{suffix}")
+    out = arguments.out / f"claims{suffix}"
+    tuned, knob_cells = ways.measure(knobs_ways, [KNOB_SET], knobs, seeds, data, out, general)
     sets = ways.SETS[: 1 if quick else None]
     beside, method_cells = ways.measure(ADAPTERS, sets, sizes, seeds, data, arguments.out / f"methods{suffix}")
     out = arguments.out / f"fewshot{suffix}"
@@ -81,24 +83,29 @@ def main() -> None:
 # -- law ------------------------------------------------------------------------------------------------------------
 
 
-def measure_legal(data: Path, seeds: Sequence[int], out: Path, rows: int | None) -> tuple[dict[str, Any], Cells]:
+def measure_legal(
+    data: Path, seeds: Sequence[int], out: Path, general: Path, rows: int | None
+) -> tuple[dict[str, Any], Cells]:
     """``pairs`` and ``labels``: a result for each seed."""
     cells = Cells(out / "cells", planned=2 * len(seeds))
     for name in ("train", "dev", "test"):
-        examples = list(read_jsonl(data / f"{name}.jsonl"))[:rows]
+        examples = list(read_jsonl(data / LEGAL / f"{name}.jsonl"))[:rows]
         short = [{**row, "positive": row["positive"][:CHARACTERS]} for row in examples]
         fields = ("query", "positive", "doc_id", "group")
         write_jsonl(out / "data" / "pairs" / f"{name}.jsonl", [{key: row[key] for key in fields} for row in short])
         labels = [{"text": row["query"], "label": row["label"], "group": row["group"]} for row in short]
         write_jsonl(out / "data" / "labels" / f"{name}.jsonl", labels)
     about = {"set": LEGAL, "base": BASE, "characters": CHARACTERS, "rows": rows, "settings": list(LEGAL_SETTINGS)}
-    work: dict[str, Callable[..., Result]] = {"pairs": partial(_tuned_on_pairs, data), "labels": _tuned_on_labels}
+    work: dict[str, Callable[..., Result]] = {
+        "pairs": partial(_tuned_on_pairs, data / LEGAL),
+        "labels": _tuned_on_labels,
+    }
     found = {
         kind: [
             cells.measure(
                 f"legal-{kind}-{seed}",
                 about | {"seed": seed},
-                partial(work[kind], out / "data" / kind, seed, out / "runs" / f"legal-{kind}-{seed}"),
+                partial(work[kind], out / "data" / kind, general, seed, out / "runs" / f"legal-{kind}-{seed}"),
             )
             for seed in seeds
         ]
@@ -107,15 +114,21 @@ def measure_legal(data: Path, seeds: Sequence[int], out: Path, rows: int | None)
     return found, cells
 
 
-def _fitted(files: Path, seed: int, folder: Path) -> Any:
-    options: dict[str, Any] = {"dev": files / "dev.jsonl", "test": files / "test.jsonl", "seed": seed, "base": BASE}
+def _fitted(files: Path, general: Path, seed: int, folder: Path) -> Any:
+    options: dict[str, Any] = {
+        "dev": files / "dev.jsonl",
+        "test": files / "test.jsonl",
+        "seed": seed,
+        "base": BASE,
+        "general": general,
+    }
     options |= {"method": "full", "out": folder, "keep": "anyway", "settings": list(LEGAL_SETTINGS)}
     return acclimate.fit(files / "train.jsonl", **options)
 
 
-def _tuned_on_pairs(data: Path, files: Path, seed: int, folder: Path) -> Result:
+def _tuned_on_pairs(data: Path, files: Path, general: Path, seed: int, folder: Path) -> Result:
     """Does a notice belong to a license? Right pairs, and as many with another license of the same category."""
-    run = _fitted(files, seed, folder)
+    run = _fitted(files, general, seed, folder)
     pairs = {name: judged_pairs(list(read_jsonl(data / f"{name}.jsonl"))) for name in ("dev", "test")}
     encoders = {"before": acclimate.load(BASE), "after": run.model}
     shutil.rmtree(folder / "model")
@@ -155,8 +168,8 @@ def best_threshold(scores: np.ndarray, gold: np.ndarray) -> float:
     return float(max(candidates, key=lambda threshold: ((scores >= threshold) == gold).mean()))
 
 
-def _tuned_on_labels(files: Path, seed: int, folder: Path) -> Result:
-    scores = _fitted(files, seed, folder).scores
+def _tuned_on_labels(files: Path, general: Path, seed: int, folder: Path) -> Result:
+    scores = _fitted(files, general, seed, folder).scores
     shutil.rmtree(folder / "model")
     return {"test": scores["test"], "seconds": scores["cost"]["train_seconds"]}
 

@@ -79,9 +79,7 @@ def measure(tasks: Sequence[Task], data: Path, out: Path) -> tuple[dict[str, lis
     """Way -> a result for each task; ways that tune nothing come first."""
     cells = Cells(out / "cells", planned=len(tasks) * (1 + len(WAYS)))
     found: dict[str, list[Result]] = {}
-    general = out / "data" / "general.jsonl"  # small, as what is forgotten is not the question here
-    words = read_jsonl(data / "sts_sim" / "wordsim353.jsonl")
-    write_jsonl(general, [{"sentence1": row["a"], "sentence2": row["b"], "score": row["score"]} for row in words])
+    general = pairs_of_words(data, out / "data")
     for number, task in enumerate(tasks):
         about = {"base": BASE, "labels": list(task.labels), "examples": EXAMPLES, "seed": SEED}
         frozen = cells.measure(f"{number}-frozen", about, partial(_frozen, task))
@@ -93,6 +91,13 @@ def measure(tasks: Sequence[Task], data: Path, out: Path) -> tuple[dict[str, lis
             work = partial(_tuned, task, way, general, out / "runs" / label)
             found.setdefault(way.name, []).append(cells.measure(label, config, work))
     return found, cells
+
+
+def pairs_of_words(data: Path, folder: Path) -> Path:
+    """A small file of what must not be forgotten, for runs in which that is not the question."""
+    file, words = folder / "general.jsonl", read_jsonl(data / "sts_sim" / "wordsim353.jsonl")
+    write_jsonl(file, [{"sentence1": row["a"], "sentence2": row["b"], "score": row["score"]} for row in words])
+    return file
 
 
 def triples(data: Path, folder: Path, seed: int = SEED) -> list[Task]:

@@ -19,7 +19,7 @@ from common import RESULTS, Cells, Result, change, points, spread, table, write_
 from cuts import Cut, Sizes, cut
 
 import acclimate
-from acclimate.core.files import read_jsonl
+from acclimate.core.files import read_jsonl, sha256_file
 from acclimate.core.seeds import numpy_generator
 
 BASE = "all-MiniLM-L6-v2"
@@ -71,9 +71,18 @@ def main() -> None:
 
 
 def measure(
-    ways: Sequence[Way], sets: Sequence[str], sizes: Sizes, seeds: Sequence[int], data: Path, out: Path
+    ways: Sequence[Way],
+    sets: Sequence[str],
+    sizes: Sizes,
+    seeds: Sequence[int],
+    data: Path,
+    out: Path,
+    general: Path | None = None,
 ) -> tuple[dict[str, dict[Way, list[Result]]], Cells]:
-    """Set -> way -> a result for each seed; what lies in ``out`` is not measured again."""
+    """Set -> way -> a result for each seed; what lies in ``out`` is not measured again.
+
+    ``general`` is what must not be forgotten, the built-in probe by default.
+    """
     cells = Cells(out / "cells", planned=len(sets) * len(ways) * len(seeds))
     found: dict[str, dict[Way, list[Result]]] = {name: {way: [] for way in ways} for name in sets}
     files = {name: cut(data / name, sizes, out / "data" / name) for name in sets}
@@ -83,15 +92,16 @@ def measure(
                 config = {"files": files[name].sha256(), "base": BASE, "method": way.method, "seed": seed}
                 config |= {"settings": [*ALWAYS, *way.settings]}
                 label = f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}"
-                work = partial(_tuned, files[name], way, seed, out / "runs" / label)
+                config |= {} if general is None else {"general": sha256_file(general)}
+                work = partial(_tuned, files[name], way, seed, out / "runs" / label, general)
                 found[name][way].append(cells.measure(label, config, work))
     return found, cells
 
 
-def _tuned(files: Cut, way: Way, seed: int, folder: Path) -> Result:
+def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) -> Result:
     settings: dict[str, Any] = {"method": way.method, "seed": seed, "keep": "anyway", "base": BASE}
     settings |= {"dev": files.dev, "test": files.test, "out": folder, "settings": [*ALWAYS, *way.settings]}
-    scores = acclimate.fit(files.train, **settings).scores
+    scores = acclimate.fit(files.train, general=general, **settings).scores
     metrics = list(read_jsonl(folder / "metrics.jsonl"))
     queries = list(read_jsonl(folder / "data" / "queries.jsonl"))
     shutil.rmtree(folder / "model")  # 90 MB; the figures are what is kept
