@@ -34,7 +34,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "prompt:deep": {"text": "find the answer to", "deep": True},
     "residual": {"rank": 2},
     "residual:query": {"rank": 2, "side": "query"},
-    "residual:gelu": {"rank": 2, "activation": "gelu"},
+    "residual:gelu": {"rank": 8, "activation": "gelu"},
 }
 #: Backbones on which a method has nothing to train, which it has to say.
 NOTHING_TO_TRAIN = {("bitfit", backbone) for backbone in ("modernbert", "qwen3", "t5")}

@@ -32,7 +32,7 @@ class ResidualAdapter(Method):
     side: Side = "both"
 
     summary: ClassVar[str] = "a map of the finished vectors trains; the encoder stays as it is"
-    default_lr: ClassVar[float] = 1e-3
+    default_lr: ClassVar[float] = 3e-3
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
