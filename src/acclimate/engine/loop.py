@@ -342,8 +342,11 @@ class Trainer:
                 parameter.requires_grad_(group.name in opened)
         some = self.feed.tokens(np.arange(min(_TRIED, len(self.feed.store))), self.settings.device)
         self._depth = self.unit.encoder.frozen_depth(some)
-        wanted = self._keep_states is not None and self._depth > 0 and self._reads_in_stage(share) >= _READS
-        self._states = self._keep_states(self._depth) if wanted and self._keep_states is not None else None
+        # A vector a text costs nothing to keep, and texts beside the batch are read again sooner than its rows.
+        keep = self._keep_states if self._depth > 0 else None
+        if keep is not None and self._reads_in_stage(share) < _READS and self._depth < self.unit.encoder.depth:
+            keep = None
+        self._states = None if keep is None else keep(self._depth)
 
     def _reads_in_stage(self, share: float) -> float:
         """How often each row is read from the last opening of a group to the next one."""
