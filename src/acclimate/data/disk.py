@@ -1,11 +1,12 @@
 """A list whose items lie in a temporary file, so that memory does not grow with what the rows of a data set say."""
 
+import json
 import tempfile
 import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ U = TypeVar("U")
 
 _BUFFER = 1 << 18  # bytes that wait to be written
 _WINDOW = 1 << 16  # bytes read ahead of an item: in the order of the file, most items are there already
+
+
+def json_bytes(item: Any) -> bytes:
+    """An item as JSON in ASCII, which half surrogates survive too; lists and tuples are one there."""
+    return json.dumps(item, separators=(",", ":")).encode("ascii")
 
 
 class DiskList(Sequence[T]):

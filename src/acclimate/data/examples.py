@@ -1,6 +1,6 @@
 """The nouns of the data room: one example, a rejected row, a data set, a retrieval test."""
 
-import pickle
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field
@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from acclimate.data.disk import DiskList
+from acclimate.data.disk import DiskList, json_bytes
 
 
 class Kind(StrEnum):
@@ -125,6 +125,9 @@ def normalized(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+_LISTED = tuple(Example._fields.index(name) for name in ("positives", "negatives"))
+
+
 def on_disk(examples: Iterable[Example] = ()) -> DiskList[Example]:
     """The same examples with their texts on disk; what lies there already is given back as it is."""
     return examples if isinstance(examples, DiskList) else DiskList(_packed, _example, examples)
@@ -132,7 +135,7 @@ def on_disk(examples: Iterable[Example] = ()) -> DiskList[Example]:
 
 def rejected_on_disk() -> DiskList[Rejected]:
     """A list for rows that are set aside, with what they say on disk."""
-    return DiskList(lambda row: pickle.dumps(astuple(row)), lambda record: Rejected(*pickle.loads(record)))  # noqa: S301
+    return DiskList(lambda row: json_bytes(astuple(row)), lambda record: Rejected(*json.loads(record)))
 
 
 def ids_of(examples: DiskList[Example]) -> DiskList[str]:
@@ -146,11 +149,14 @@ def texts_on_disk(texts: Iterable[str] = ()) -> DiskList[str]:
 
 
 def _packed(example: Example) -> bytes:
-    return pickle.dumps(tuple(example))
+    return json_bytes(example)
 
 
 def _example(record: bytes) -> Example:
-    return Example._make(pickle.loads(record))  # noqa: S301 - this process wrote it, into a file without a name
+    fields = json.loads(record)
+    for place in _LISTED:
+        fields[place] = tuple(fields[place])
+    return Example._make(fields)
 
 
 def _as_bytes(text: str) -> bytes:

@@ -6,7 +6,7 @@ Chinese needs no word segmentation. Case, punctuation and white space do not cou
 """
 
 import heapq
-import pickle
+import json
 import re
 from array import array
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.core.seeds import numpy_generator
-from acclimate.data.disk import DiskList, Scratch
+from acclimate.data.disk import DiskList, Scratch, json_bytes
 from acclimate.data.examples import normalized, texts_on_disk
 from acclimate.data.keys import whole_numbers
 
@@ -89,7 +89,7 @@ class OwnedTexts:
 
     def __init__(self) -> None:
         self._some: dict[str, int] = {}
-        self._sorted: DiskList[tuple[str, int]] = DiskList(pickle.dumps, pickle.loads)
+        self._sorted: DiskList[tuple[str, int]] = DiskList(json_bytes, lambda record: tuple(json.loads(record)))
         self._starts = [0]  # of the runs in it
 
     def add(self, text: str, row: int) -> None:
