@@ -214,6 +214,9 @@ def test_an_unknown_setting_of_a_technique(text: str, name: str, kind: str, tabl
 
 
 MISTAKES = {
+    "training: {time_limit: soon}": (
+        "1:12: training.time_limit='soon' is not accepted; it should be seconds, or a time like 90s, 10m, 1.5h"
+    ),
     "baze: x": "1:1: unknown key 'baze'; did you mean 'base'?",
     "colour: red": "1:1: unknown key 'colour'; known here are base, data, evaluation, method, objective, objectives",
     "method: ful": "1:1: method: unknown method 'ful'; did you mean 'full'?",

@@ -28,13 +28,14 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def seconds_of(value: object) -> object:
-    """90s, 10m and 1.5h in seconds; what is not written so as it is."""
-    if isinstance(value, str) and value[-1:] in _UNITS:
-        try:
-            return float(value[:-1]) * _UNITS[value[-1]]
-        except ValueError:
-            return value
-    return value
+    """90s, 10m and 1.5h in seconds; a number as it is."""
+    if not isinstance(value, str):
+        return value
+    number, unit = (value[:-1], _UNITS[value[-1]]) if value[-1:] in _UNITS else (value, 1)
+    try:
+        return float(number) * unit
+    except ValueError:
+        raise ValueError("should be seconds, or a time like 90s, 10m, 1.5h") from None
 
 
 Seconds = Annotated[PositiveFloat, BeforeValidator(seconds_of)]
