@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from acclimate.core.nouns import Step
+from acclimate.core.nouns import GUIDE, Step
 from acclimate.objectives import OBJECTIVES, Objective
 from training import unit_vectors
 
@@ -19,7 +19,11 @@ class Case:
     roles: tuple[str, ...] = ("query", "positive")
 
 
-SMALLEST = {"infonce": Case(roles=("query", "positive", "negative")), "cosent": Case()}
+SMALLEST = {
+    "infonce": Case(roles=("query", "positive", "negative")),
+    "cosent": Case(),
+    "gist": Case(roles=("query", "positive", "negative")),
+}
 
 ROWS, WIDTH = 5, 8
 every_objective = pytest.mark.parametrize("kind", list(OBJECTIVES))
@@ -37,7 +41,18 @@ def step_of(kind: str, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> 
     relevant = torch.zeros(rows, rows * len(roles), dtype=torch.bool)
     relevant[torch.arange(rows), index["positive"][:, 0]] = True
     target = torch.linspace(0, 1, rows) if "score" in smallest(kind).columns else torch.full((rows,), torch.nan)
-    return Step(unit_vectors(rows * len(roles), WIDTH, seed=3, dtype=dtype), index, relevant, torch.ones(rows), target)
+    unique = unit_vectors(rows * len(roles), WIDTH, seed=3, dtype=dtype)
+    frozen = {GUIDE: guide_of(index, rows * len(roles), dtype)} if smallest(kind).guided else {}
+    return Step(unique, index, relevant, torch.ones(rows), target, frozen=frozen)
+
+
+def guide_of(index: dict[str, torch.Tensor], texts: int, dtype: torch.dtype) -> torch.Tensor:
+    """A guide that is sure of each row's right document, and drops the second row's negative."""
+    vectors = torch.eye(texts, dtype=dtype)
+    vectors[index["positive"][:, 0]] = vectors[index["query"][:, 0]]
+    if len(index["query"]) > 1:
+        vectors[index["negative"][1, 0]] = 2 * vectors[index["query"][1, 0]]
+    return vectors
 
 
 def test_every_objective_is_held_to_the_contract() -> None:
@@ -94,6 +109,7 @@ def test_the_numbering_of_the_inputs_does_not_matter(kind: str) -> None:
         unique=step.unique[order],
         index={role: place[column] for role, column in step.index.items()},
         relevant=step.relevant[:, order],
+        frozen={name: vectors[order] for name, vectors in step.frozen.items()},
     )
     torch.testing.assert_close(smallest(kind)(moved), smallest(kind)(step))
 

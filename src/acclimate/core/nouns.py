@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 
+GUIDE = "guide"
+"""The name in ``Step.frozen`` of what the untuned encoder says of the batch itself, for objectives that ask."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParamGroup:
     """Parameters that train alike: what trains, how fast and from when is data.
@@ -67,7 +71,7 @@ class Step:
         weight: [B] weight of each row.
         target: [B] score of each row, NaN where it has none.
         streams: name -> [G, D] embeddings of extra texts that a regularizer asked for.
-        frozen: name -> [G, D'] what a teacher says of the same extra texts.
+        frozen: name -> [G, D'] what a teacher says of the same extra texts; ``GUIDE`` -> [U, D'] of ``unique``.
         progress: share of the training done, in [0, 1).
     """
 

@@ -1,6 +1,6 @@
 """From planned batches to tensors: which rows and which extra texts make up step n."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from acclimate.core.nouns import Batch
+from acclimate.core.nouns import GUIDE, Batch
 from acclimate.core.seeds import numpy_generator
 from acclimate.data.batches import assemble, batch_count, epochs
 from acclimate.data.features import FeatureStore
@@ -37,9 +37,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The data of a run as a sequence of steps, each a pure function of (seed, step).
+    """The data of a run as a sequence of steps, each a pure function of (seed, step) while the table stays.
 
-    ``fixed``: every step has all rows, the same choice of their positives and negatives, and the same extra texts.
+    Attributes:
+        fixed: every step has all rows, the same choice of their positives and negatives, and the same extra texts.
+        guide: [F, D] what the untuned encoder says of every text of the store, for objectives that ask.
+        renewed: the table of an epoch, where its negatives change; asked again for the same epoch it gives the same.
     """
 
     table: PairTable
@@ -50,6 +53,8 @@ class Feed:
     positives: int = 1
     negatives: int = 4
     fixed: bool = False
+    guide: "NDArray[np.float32] | None" = None
+    renewed: Callable[[int], PairTable] | None = None
 
     @property
     def steps_an_epoch(self) -> int:
@@ -65,7 +70,8 @@ class Feed:
             yield step, epoch, self._batch(rows, epoch)
 
     def _batch(self, rows: "NDArray[np.int64]", epoch: int) -> Batch:
-        return assemble(self.table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
+        table = self.table if self.renewed is None else self.renewed(epoch)
+        return assemble(table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
 
     def inputs(self, batch: Batch, step: int, progress: float, device: str) -> Inputs:
         """The tensors of a batch and of the streams' texts at a step."""
@@ -78,6 +84,8 @@ class Feed:
             rows[name] = slice(position, position + len(chosen))
             frozen[name] = torch.from_numpy(stream.frozen[chosen]).to(device)
             position += len(chosen)
+        if self.guide is not None:
+            frozen[GUIDE] = torch.from_numpy(self.guide[batch.unique]).to(device)
         texts = np.concatenate(features)
         return Inputs(
             texts=texts,

@@ -27,7 +27,7 @@ class Inputs:
         tokens: their tokens.
         index, relevant, weight, target, progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
-        frozen: name -> what the base says of the stream's texts [G, D].
+        frozen: name -> what the base says of the stream's texts [G, D], or of the batch's.
     """
 
     texts: "NDArray[np.int64]"

@@ -19,9 +19,11 @@ class Objective(nn.Module):
 
     Attributes:
         columns: the roles that it needs.
+        guided: whether it reads ``step.frozen[GUIDE]``, what the untuned encoder says of every input of the batch.
     """
 
     columns: tuple[str, ...] = ("query", "positive")
+    guided: bool = False
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:

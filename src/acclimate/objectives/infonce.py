@@ -47,25 +47,36 @@ class InfoNCE(Objective):
         query, positives = step.index["query"][:, 0], step.index["positive"]  # [B], [B, P]
         unique = precise(step.unique)
         logits = unique[query] @ unique.T / self.temperature  # [B, D] x [D, U] -> [B, U]
-        known = step.relevant.scatter(1, query[:, None], value=True)  # a text is no negative of itself
-        candidates = _documents(step)[None, :] & ~known  # [B, U]
-        loss = _softmax_loss(logits, positives, candidates)
+        known = known_right(step)
+        candidates = documents(step) & ~known  # [B, U]
+        loss = softmax_loss(logits, positives, candidates[:, None])
         if not self.symmetric:
             return loss
-        return (loss + _towards_queries(logits, query, positives[:, 0], known)) / 2
+        return (loss + towards_queries(logits, query, positives[:, 0], ~known[:, positives[:, 0]].T)) / 2
 
 
-def _towards_queries(logits: Tensor, query: Tensor, positive: Tensor, known: Tensor) -> Tensor:
-    """The loss of each row's first positive as it looks for its query among the batch's queries [B]."""
+def known_right(step: Step) -> Tensor:
+    """Bool [B, U]: what is no negative of the row's query, its own text included."""
+    return step.relevant.scatter(1, step.index["query"], value=True)
+
+
+def towards_queries(logits: Tensor, query: Tensor, positive: Tensor, wrong: Tensor) -> Tensor:
+    """The loss of each row's first positive as it looks for its query among the batch's queries [B].
+
+    Args:
+        logits: of the rows' queries and all inputs [B, U].
+        query: the input that is the row's query [B].
+        positive: the input that is its first positive [B].
+        wrong: whether the document of row i is wrong for the query of row j [B, B].
+    """
     reverse = logits[:, positive].T  # [B, B]: document of row i, query of row j
     same = query[None, :] == query[:, None]
     repeated = same.tril(-1).any(dim=1)  # a query that several rows ask counts once, as a document does
-    wrong = ~known[:, positive].T & ~same & ~repeated
     own = torch.eye(len(query), dtype=torch.bool, device=query.device)
-    return logsumexp_masked(reverse, wrong | own) - reverse.diagonal()
+    return logsumexp_masked(reverse, (wrong & ~same & ~repeated) | own) - reverse.diagonal()
 
 
-def _documents(step: Step) -> Tensor:
+def documents(step: Step) -> Tensor:
     """Bool [U]: which inputs of the batch are documents."""
     is_document = torch.zeros(len(step.unique), dtype=torch.bool, device=step.unique.device)
     for role in ("positive", "negative"):
@@ -75,10 +86,16 @@ def _documents(step: Step) -> Tensor:
     return is_document
 
 
-def _softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
-    """Mean over a row's positives of the cross entropy against the row's candidates."""
+def softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
+    """Mean over a row's positives of the cross entropy against the row's candidates [B].
+
+    Args:
+        logits: [B, C], of all inputs and perhaps of others behind them.
+        positives: which inputs are right [B, P], -1 where a row has fewer.
+        candidates: which are wrong, the same for all positives of a row [B, 1, C] or not [B, P, C].
+    """
     present = positives >= 0  # [B, P]
     right = logits.gather(1, positives.clamp_min(0))  # [B, P]
-    others = logsumexp_masked(logits, candidates)[:, None].expand_as(right)  # [B, P]; -inf without negatives
+    others = logsumexp_masked(logits[:, None], candidates).expand_as(right)  # [B, P]; -inf without negatives
     loss = torch.logaddexp(right, others) - right
     return (loss * present).sum(1) / present.sum(1)
