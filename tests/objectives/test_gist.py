@@ -104,9 +104,7 @@ def test_value_and_gradient_are_those_of_sentence_transformers(
     theirs_in = step.unique.clone().requires_grad_()
     columns = [theirs_in[column[:, 0]] for column in step.index.values()]
     settings = {"temperature": 0.1, "margin": margin, "margin_strategy": strategy}
-    theirs = of_sentence_transformers(
-        step, columns, **settings, contrast_anchors=queries, contrast_positives=documents
-    )
+    theirs = of_sentence_transformers(step, columns, **settings, contrast_anchors=queries, contrast_positives=documents)
     theirs.backward()
     ours_in = step.unique.clone().requires_grad_()
     loss = made(**settings, contrast_queries=queries, contrast_documents=documents)

@@ -163,10 +163,11 @@ def _numbered(rows: DiskList[Example], texts_of: Callable[[Example], tuple[str, 
     """The numbers of some documents of each row."""
     counts = np.fromiter((len(texts_of(e)) for e in rows), np.int64, len(rows))
     values = numbers.numbers((text for e in rows for text in texts_of(e)), "document")
-    return Ragged(values, _starts(counts), np.arange(len(rows)))
+    return Ragged(values, starts_of(counts), np.arange(len(rows)))
 
 
-def _starts(counts: "NDArray[np.int64]") -> "NDArray[np.int64]":
+def starts_of(counts: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """Where arrays of these lengths begin when they lie one after another, and the end [G + 1]."""
     return np.concatenate([[0], np.cumsum(counts)])
 
 
@@ -201,7 +202,7 @@ def _known_answers(
         own[own >= 0] * width + document_key[features[own >= 0]],
     ]
     del key, own, features, of_right
-    return document_key, _sets(np.concatenate(known), width, group)
+    return document_key, sets_of_groups(np.concatenate(known), width, group)
 
 
 class _Names:
@@ -225,11 +226,11 @@ class _Names:
         return as_keys(self._names)
 
 
-def _sets(packed: "NDArray[np.int64]", width: int, which: "NDArray[np.int64]") -> Ragged:
+def sets_of_groups(packed: "NDArray[np.int64]", width: int, which: "NDArray[np.int64]") -> Ragged:
     """The distinct values below ``width`` of each group, ascending, from group * width + value."""
     packed.sort()
     packed = packed[np.append(True, packed[1:] != packed[:-1])[: len(packed)]]
-    return Ragged(packed % width, _starts(np.bincount(packed // width)), which)
+    return Ragged(packed % width, starts_of(np.bincount(packed // width)), which)
 
 
 def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
@@ -238,7 +239,7 @@ def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTab
     keys = {label: key for key, label in enumerate(sorted({str(e.label) for e in rows}))}
     label_of = np.fromiter((keys[str(e.label)] for e in rows), np.int64, len(rows))
     width = len(numbers.texts)
-    members = _sets(label_of * width + features, width, label_of)
+    members = sets_of_groups(label_of * width + features, width, label_of)
     document_key = np.full(len(numbers.texts), -1, dtype=np.int64)
     document_key[features] = label_of
     kept = np.flatnonzero(members.lengths > 1)

@@ -6,8 +6,8 @@ With similarities g of the guide, here the untuned encoder, and right document p
     loss[i, p] = log( e(i, p) + sum_{j in C(i, p)} e(i, j) ) - log e(i, p),   e(i, j) = exp(s_ij / temperature)
 
 C(i, p) are the documents of the batch, its other queries (``contrast_queries``), and once more its other right
-documents, as they compare with p instead of with i (``contrast_documents``; there the guide says g(p, j)). What is known
-to be right, the query's own text and p itself are none of them whatever the guide says, so that no rounding decides it.
+documents, as they compare with p instead of with i (``contrast_documents``; there the guide says g(p, j)). What is
+known to be right, the query's own text and p itself are none of them whatever the guide says: no rounding decides it.
 """
 
 from typing import ClassVar, Literal
