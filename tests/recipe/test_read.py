@@ -234,6 +234,13 @@ MISTAKES = {
     "regularizers: distill": "1:1: regularizers='distill' is not accepted; it should be a list",
     "regularizers:\n  - kind: distill\n    weight: much": "3:5: regularizers.0.weight='much' is not accepted",
     "regularizers: [{kind: distill, weight: -1}]": "1:32: regularizers.0.weight=-1 is not accepted",
+    "data: {mining: bm52}": "1:8: data.mining: unknown miner 'bm52'; did you mean 'bm25'?",
+    "data: {mining: {kind: bm25, sampler: top}}": "1:29: unknown key 'data.mining.sampler'; did you mean 'sampling'?",
+    "data: {mining: {kind: cross_encoder}}": "1:8: data.mining lacks 'model'; add model: VALUE",
+    "data: {mining: {kind: base, range_max: 12}}": (
+        "1:8: data.mining={'kind': 'base', 'range_max': 12} is not accepted; "
+        "it should have range_max at least per_query above range_min"
+    ),
     "training: 5": "1:1: training=5 is not accepted; it should be a mapping of keys to settings",
     "training: [lr]": "1:1: training=['lr'] is not accepted; it should be a mapping of keys to settings",
     "training:\n  lr: fast": "2:3: training.lr='fast' is not accepted; it should be a valid number",

@@ -227,3 +227,36 @@ def test_a_base_that_cannot_be_packed_is_said_to_be_padded() -> None:
 def test_reasons_name_what_was_decided() -> None:
     text = " | ".join(plan().reasons)
     assert all(word in text for word in ("full", "infonce", "distill", "2000 rows", "batch 64", "bf16"))
+
+
+def test_the_plan_says_where_negatives_come_from() -> None:
+    (line,) = [r for r in plan("data.mining=base", "data.mining.range_max=50").reasons if r.startswith("negatives")]
+    assert line == (
+        "negatives base: what the base's own vectors hold near; 4 a row from ranks 11 to 50, "
+        "at most 95% of the right one's score"
+    )
+    assert not any(r.startswith("negatives") for r in plan().reasons)
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts", "told"),
+    [
+        ((), {"kind": "labeled"}, "data.mining is for pairs, and the rows are labeled; leave it out"),
+        (("data.negatives_a_row=0",), {}, "data.mining cannot act with data.negatives_a_row=0"),
+        (
+            ("data.mining.remine_every_epochs=3", "training.epochs=3"),
+            {},
+            "remine_every_epochs=3 cannot act in 3 epochs",
+        ),
+        (("data.mining.remine_every_epochs=1", "training.optimizer=lbfgs"), {}, "with optimizer lbfgs"),
+    ],
+)
+def test_mining_that_cannot_act_is_refused(settings: tuple[str, ...], facts: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        plan("data.mining=base", *settings, **facts)
+
+
+@pytest.mark.parametrize("kind", ["infonce", "gist"])
+def test_losses_over_right_documents_refuse_scores(kind: str) -> None:
+    with pytest.raises(UsageError, match=f"objective {kind} needs right documents"):
+        plan(f"objective={kind}", kind="scored", main_metric="spearman")

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -89,6 +89,15 @@ class PairTable:
     def answers(self, row: int) -> int:
         """How many texts are right for a row."""
         return len(self.positives[row]) - self.own_among_positives
+
+    def with_negatives(self, negatives: Ragged) -> "PairTable":
+        """The same rows with other wrong documents [N], some of which may have been numbered after the table was made.
+
+        Those are no document that a row names, so they have no key.
+        """
+        later = max(0, int(negatives.values.max(initial=-1)) + 1 - len(self.document_key))
+        key = np.concatenate([self.document_key, np.full(later, -1)])
+        return replace(self, negatives=negatives, document_key=key)
 
 
 class TextNumbers:

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from acclimate.core.errors import Place, UsageError
 from acclimate.core.specs import Table, closest
+from acclimate.data.miners import MINERS
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
 from acclimate.recipe.tree import Recipe
@@ -21,6 +22,7 @@ _TABLES: dict[str, Table[Any]] = {
     "objective": OBJECTIVES,
     "objectives": OBJECTIVES,
     "regularizers": REGULARIZERS,
+    "mining": MINERS,
 }
 _PLAIN_WORDS = (("a valid tuple", "a list in [brackets]"), ("a valid dictionary", "a mapping of keys to settings"))
 
@@ -71,12 +73,13 @@ def _known_keys(keys: Keys, tree: Mapping[Any, Any]) -> list[str]:
     first = str(keys[0])
     if len(keys) == 1:
         return sorted([*Recipe.model_fields, "objective"])
-    if first not in _TABLES:
+    table = next((_TABLES[str(key)] for key in keys[:-1] if key in _TABLES), None)
+    if table is None:
         return sorted(type(getattr(Recipe(), first)).model_fields)
     spec: Any = tree
     for key in keys[:-1]:
         spec = spec[key]
-    return sorted(_TABLES[first][spec["kind"]].model_fields)
+    return sorted(table[spec["kind"]].model_fields)
 
 
 def _home(keys: Keys) -> str:

@@ -1,5 +1,6 @@
 """Decides every ``auto`` from the data and the machine, and says why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -11,7 +12,7 @@ from acclimate.methods.full import Full
 from acclimate.objectives import ObjectiveSpec
 from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.infonce import InfoNCESpec
-from acclimate.recipe.tree import Recipe, TrainingSettings
+from acclimate.recipe.tree import DataSettings, Recipe, TrainingSettings
 from acclimate.regularizers import RegularizerSpec
 from acclimate.regularizers.distill import DistillSpec
 
@@ -127,12 +128,14 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
-    _check_objectives([o.kind for o in decided.objectives], facts.kind)
+    _check_objectives(decided.objectives, facts.kind)
+    mining = _mining(recipe.data, decided, facts.kind)
     resolved = _written(recipe, decided)
     reasons = (
         f"method {method.kind}: {method.summary}",
         *(f"objective {o.kind}: {o.summary}" for o in decided.objectives),
         *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
+        *mining,
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
         f"{decided.precision}",
         "texts are packed, without padding" if facts.packs else "texts are padded, in groups of like length",
@@ -171,11 +174,39 @@ def _check_line_search(training: TrainingSettings, rows: int) -> None:
         raise UsageError(problem, f"{remedy}; training.micro_batch bounds the memory")
 
 
-def _check_objectives(kinds: list[str], data: str) -> None:
-    if data == "scored" and "infonce" in kinds:
-        raise UsageError("objective infonce needs right documents, and the data has scores", "take cosent or auto")
-    if data != "scored" and "cosent" in kinds:
-        raise UsageError("objective cosent needs a score column, and the data has none", "take infonce or auto")
+def _check_objectives(objectives: Sequence[ObjectiveSpec], data: str) -> None:
+    for objective in objectives:
+        reads_scores = "score" in objective.build().columns
+        if data == "scored" and not reads_scores:
+            problem = f"objective {objective.kind} needs right documents, and the data has scores"
+            raise UsageError(problem, "take cosent or auto")
+        if data != "scored" and reads_scores:
+            problem = f"objective {objective.kind} needs a score column, and the data has none"
+            raise UsageError(problem, "take infonce or auto")
+
+
+def _mining(data: DataSettings, decided: Decided, kind: str) -> tuple[str, ...]:
+    """What a plan says of mined negatives, when there are to be any."""
+    miner = data.mining
+    if miner == "none":
+        return ()
+    if kind != "pairs":
+        raise UsageError(f"data.mining is for pairs, and the rows are {kind}", "leave it out")
+    if data.negatives_a_row == 0:
+        problem = "data.mining cannot act with data.negatives_a_row=0, which takes none of what it finds"
+        raise UsageError(problem, "leave one of them out")
+    every = miner.epochs_to_next
+    if every is not None and (every >= decided.epochs or OPTIMIZERS[decided.optimizer].line_search):
+        found = f"in {decided.epochs:g} epochs with optimizer {decided.optimizer}"
+        problem = f"data.mining.remine_every_epochs={every} cannot act {found}"
+        raise UsageError(problem, "take fewer, or more training.epochs, with optimizer adamw")
+    margin = miner.relative_margin
+    limit = "whatever they score" if margin == "none" else f"at most {1 - margin:.0%} of the right one's score"
+    again = "" if every is None else f", anew every {every} epochs"
+    return (
+        f"negatives {miner.kind}: {miner.summary}; {miner.per_query} a row from ranks {miner.range_min + 1} to "
+        f"{miner.range_max}, {limit}{again}",
+    )
 
 
 def _search_warnings(rows: int) -> tuple[str, ...]:

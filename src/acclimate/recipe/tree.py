@@ -15,6 +15,7 @@ from pydantic import (
 
 from acclimate.core.specs import FromTable, Settings
 from acclimate.data.label_texts import NAME
+from acclimate.data.miners import MINERS, Miner
 from acclimate.methods import METHODS, Method
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.regularizers import REGULARIZERS, RegularizerSpec
@@ -23,6 +24,7 @@ Auto = Literal["auto"]
 AnyMethod = Annotated[Method, FromTable(METHODS)]
 AnyObjective = Annotated[ObjectiveSpec, FromTable(OBJECTIVES)]
 AnyRegularizer = Annotated[RegularizerSpec, FromTable(REGULARIZERS)]
+AnyMiner = Annotated[Miner, FromTable(MINERS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -53,7 +55,8 @@ class DataSettings(Settings):
     ``dev`` and ``test`` are files or folders, or ``split``: a leak-free share of ``train``. ``general`` is what must
     not be forgotten, a file or folder, or ``builtin``: the probe that ships with the package. ``label_texts`` is for
     labeled data: a text for each label, or a pattern like ``a text about {}``. Then a text has the label whose text is
-    nearest, in training and in scoring, and nothing is fitted beside the encoder.
+    nearest, in training and in scoring, and nothing is fitted beside the encoder. ``mining`` gives each row of pairs
+    wrong documents that look right, beside the wrong ones that the file has; a step takes ``negatives_a_row`` of both.
     """
 
     train: str = ""
@@ -65,6 +68,7 @@ class DataSettings(Settings):
     document_prompt: str | None = None
     positives_a_row: PositiveInt = 1
     negatives_a_row: NonNegativeInt = 4
+    mining: AnyMiner | Literal["none"] = "none"
     label_texts: Annotated[dict[str, str] | str, AfterValidator(_named)] = "none"
     dev_share: Share = 0.1
     test_share: Share = 0.1

@@ -11,11 +11,15 @@ _QUARANTINED = 20
 _PLACES = 8
 
 
-def data_tables(profile: Document, *, texts: bool) -> list[Table]:
-    """Counts, splits, lengths, scripts, labels and problems. Without ``texts``, nothing that quotes a row is in it."""
+def data_tables(profile: Document, mining: Document, *, texts: bool) -> list[Table]:
+    """Counts, splits, mined negatives, lengths, scripts, labels and problems.
+
+    Without ``texts``, nothing that quotes a row is in it.
+    """
     tables = (
         _counts(profile, texts=texts),
         _splits(profile),
+        _mined(mining),
         _lengths(profile.get("lengths") or {}),
         _shares("Writing systems (share of letters)", profile.get("scripts") or {}),
         _problems(profile.get("problems") or []),
@@ -63,6 +67,20 @@ def _splits(profile: Document) -> Table | None:
         return None
     rows = tuple((name, quantity("", size)) for name, size in splits.items())
     return Table("What was used for what", ("part", "rows or queries"), rows)
+
+
+def _mined(mining: Document) -> Table | None:
+    if not mining:
+        return None
+    counts = {
+        "found by": mining["kind"],
+        "negatives": mining["negatives"],
+        "among so many documents": mining["documents"],
+        "rows without any": mining["rows_without"],
+        "documents that look right and are not labeled so (data/false_negatives.jsonl)": mining["suspects"],
+        "seconds": mining["seconds"],
+    }
+    return pairs_table("Mined negatives", counts)
 
 
 def _lengths(lengths: Mapping[str, Mapping[str, Any]]) -> Table | None:

@@ -23,6 +23,7 @@ class RunFiles:
     resolved_text: str
     environment: Document
     profile: Document
+    mining: Document
     quarantine: list[Document]
     queries: list[Document]
     has_rejected_model: bool
@@ -45,6 +46,7 @@ def read_run(run: Path) -> RunFiles:
         resolved_text=resolved_text,
         environment=_json(run / "environment.json"),
         profile=_json(run / "data" / "profile.json"),
+        mining=_json(run / "data" / "mining.json"),
         quarantine=_lines(run / "data" / "quarantine.jsonl"),
         queries=_lines(run / "data" / "queries.jsonl"),
         has_rejected_model=(run / "rejected").is_dir(),

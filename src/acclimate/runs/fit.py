@@ -12,7 +12,8 @@ import torch
 
 from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, UsageError
 from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
-from acclimate.data.examples import Kind
+from acclimate.data.examples import Example, Kind
+from acclimate.data.pairs import PairTable, TextNumbers
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
 from acclimate.engine.optimizers import OPTIMIZERS
@@ -45,6 +46,7 @@ from acclimate.runs.card import model_card
 from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.machine import choose_device, environment
 from acclimate.runs.merging import Trial, blend, choose, floor_of, sweep
+from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
@@ -151,12 +153,14 @@ class _Run:
         self.encoder = self._load_base()
         self.plan = self._plan()
         self.recipe = self.plan.recipe
+        self._mining = self._mining_of(self.recipe)
 
     def execute(self) -> dict[str, Any]:
         """All stages in order."""
         self._write_start()
+        train = self._with_negatives()
         before, general_before = self._score_base()
-        trainer, sizes, progress = self._train()
+        trainer, sizes, progress = self._train(train)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
             alpha, trials = 0.0, list[Trial]()
@@ -209,6 +213,12 @@ class _Run:
             spec.build().begin(groups)
         return plan
 
+    def _mining_of(self, recipe: Recipe) -> Mining | None:
+        miner, prepared, seed = recipe.data.mining, self.prepared, recipe.training.seed
+        if miner == "none":
+            return None
+        return Mining(miner, prepared.train, others_of(prepared), self.workspace, seed, self.plan.decided.device)
+
     def _base_distance(self) -> float:
         some = self.encoder.encode(guard_texts()[::_DISTANCE_EVERY], "document")
         return float(mean_distance(torch.from_numpy(some)))
@@ -247,10 +257,12 @@ class _Run:
         """Test vectors are always float32, so that `evaluate` finds the same figures on any machine."""
         return self.encoder.encode(texts, role, progress=self.show.encoding)
 
-    def _encode_base(self) -> Encode:
+    def _encode_base(self, base: "Encoder | None" = None) -> Encode:
+        """What encodes as the base does: the encoder, before it trains, or another one."""
+        encoder = base or self.encoder
         if not self.recipe.training.cache:
-            return self._encode
-        return KnownVectors(self.encoder, self.base, progress=self.show.encoding).encode
+            return partial(encoder.encode, progress=self.show.encoding)
+        return KnownVectors(encoder, self.base, progress=self.show.encoding).encode
 
     def _encode_dev(self, texts: Sequence[str], role: str, encoder: "Encoder | None" = None) -> np.ndarray:
         precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
@@ -259,7 +271,25 @@ class _Run:
             raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
         return vectors
 
-    def _train(self) -> tuple[Trainer, Sizes, Progress]:
+    def _with_negatives(self) -> Sequence[Example]:
+        """The training rows, with mined negatives where the recipe asks for them."""
+        if self._mining is None:
+            return self.prepared.train
+        self.show.stage("mine", "looking for wrong documents that look right")
+        train = self._mining.first(self._encode_base(), self.show.mining)
+        self.show.mined(json.loads((self.workspace.data / "mining.json").read_text()), self.workspace.data)
+        return train
+
+    def _renewal(self, table: PairTable, numbers: TextNumbers) -> Callable[[int], PairTable] | None:
+        return None if self._mining is None else self._mining.renewed(table, numbers, self._encode_dev, self.show.say)
+
+    def _untuned(self) -> Encode:
+        """What the base says, while the encoder becomes another."""
+        self.show.say("        the base says of every text what it holds near")
+        base = self._load_base()
+        return self._encode_base(base.to(self.plan.decided.device))
+
+    def _train(self, train: Sequence[Example]) -> tuple[Trainer, Sizes, Progress]:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
         stop = Stop()
         log: list[MetricsLog] = []
@@ -272,11 +302,13 @@ class _Run:
             self.plan,
             self.encoder,
             self.prepared.kind,
-            self.prepared.train,
+            train,
             self.workspace,
             callbacks,
             checkpoints,
             self.show.say,
+            self._untuned,
+            self._renewal,
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         self._base_weights = base

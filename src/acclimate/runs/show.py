@@ -119,6 +119,23 @@ class Show:
 
     def encoding(self, done: int, total: int) -> None:
         """Progress of encoding; a line now and then."""
+        self._counted("encoded", "texts", done, total)
+
+    def mining(self, done: int, total: int) -> None:
+        """Progress of mining; a line now and then."""
+        self._counted("mined", "queries", done, total)
+
+    def mined(self, counts: Mapping[str, Any], folder: Path) -> None:
+        """What was found."""
+        self.say(
+            f"        {counts['negatives']:,} negatives among {counts['documents']:,} documents; "
+            f"{counts['rows_without']:,} rows have none"
+        )
+        if counts["suspects"]:
+            listed = folder / "false_negatives.jsonl"
+            self.say(f"        {counts['suspects']:,} documents look right and are not labeled so: {listed}")
+
+    def _counted(self, verb: str, items: str, done: int, total: int) -> None:
         now = time.monotonic()
         began, first, before, of = self._encoded
         if total != of or done <= before:
@@ -127,7 +144,9 @@ class Show:
         if first < done < total and now - self._last_line > _PLAIN_EVERY:
             self._last_line = now
             rate = (done - first) / (now - began)
-            self.say(f"        encoded {done} of {total} texts, {rate:.0f} texts/s, {(total - done) / rate:.0f} s left")
+            self.say(
+                f"        {verb} {done} of {total} {items}, {rate:.0f} {items}/s, {(total - done) / rate:.0f} s left"
+            )
 
     def training(self, sizes: "Sizes", start: int) -> None:
         """Training begins."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,7 +17,7 @@ from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.examples import Example, Kind
 from acclimate.data.features import build_store
-from acclimate.data.pairs import TextNumbers, pair_table
+from acclimate.data.pairs import PairTable, TextNumbers, pair_table
 from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
@@ -23,18 +25,23 @@ from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.memory import give_back
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
+from acclimate.evaluation import Encode
 from acclimate.evaluation.probe import guard_texts
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from acclimate.model.encoder import Encoder
     from acclimate.regularizers import Regularizer
 
 T = TypeVar("T")
+
+#: (table of all rows, numbers of all texts) -> what gives the table of an epoch, or None where it stays.
+Renewal = Callable[[PairTable, TextNumbers], Callable[[int], PairTable] | None]
+
+_ENCODED = 20_000  # texts whose vectors are in memory at a time
 
 #: Texts by stream name. A regularizer names the stream that it wants.
 _STREAMS = {"general": guard_texts}
@@ -60,8 +67,22 @@ def build_trainer(
     callbacks: Callbacks,
     checkpoints: CheckpointStore,
     say: Callable[[str], None],
+    untuned: Callable[[], Encode],
+    renewal: Renewal | None = None,
 ) -> tuple[Trainer, Sizes]:
     """A trainer for a plan, ready to restore or to begin.
+
+    Args:
+        plan: what to do.
+        encoder: the base, which is edited in place.
+        kind: of the rows.
+        train: the rows.
+        workspace: where features, states and vectors are kept.
+        callbacks: what the loop calls.
+        checkpoints: where its state is kept.
+        say: takes a line for the user.
+        untuned: gives what encodes as the base does, for objectives that ask it of every text.
+        renewal: makes of the table of all rows what gives the table of an epoch, where negatives change.
 
     Raises:
         UsageError: a setting that cannot act on this encoder or device.
@@ -76,7 +97,7 @@ def build_trainer(
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
     streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
-    feed = _feed(plan, encoder, kind, train, workspace, streams)
+    feed = _feed(plan, encoder, kind, train, workspace, streams, untuned, renewal)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
@@ -176,6 +197,8 @@ def _feed(
     train: Sequence[Example],
     workspace: Workspace,
     streams: Mapping[str, _Texts],
+    untuned: Callable[[], Encode],
+    renewal: Renewal | None,
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
     readings = {role: encoder.reading(role) for role in ("query", "document")}
@@ -183,6 +206,7 @@ def _feed(
     table = pair_table(train, kind, numbers)
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     features = {name: numbers.numbers(stream.texts, stream.role) for name, stream in streams.items()}
+    renewed = None if renewal is None else renewal(table, numbers)
     with _cut_at(encoder, plan.decided.max_length):
         store = build_store(
             workspace.cache / "features",
@@ -192,6 +216,8 @@ def _feed(
             {role: encoder.prompt_length(role) for role in readings},
             _store_key(plan, readings, numbers),
         )
+    guided = any(spec.build().guided for spec in plan.decided.objectives)
+    guide = _said_by(untuned(), numbers, workspace.cache / "guide.npy") if guided else None
     give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
     data = plan.recipe.data
     return Feed(
@@ -203,7 +229,25 @@ def _feed(
         positives=data.positives_a_row,
         negatives=data.negatives_a_row,
         fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
+        guide=guide,
+        renewed=renewed,
     )
+
+
+def _said_by(encode: Encode, numbers: TextNumbers, path: Path) -> "NDArray[np.float32]":
+    """The vectors of all texts by number [F, D], on disk."""
+    roles = np.array(numbers.roles)
+    vectors: NDArray[np.float32] | None = None
+    for role in np.unique(roles):
+        of_role = np.flatnonzero(roles == role)
+        for start in range(0, len(of_role), _ENCODED):
+            some = of_role[start : start + _ENCODED]
+            found = encode(numbers.texts.select(some), str(role))
+            if vectors is None:
+                vectors = np.lib.format.open_memmap(path, "w+", np.float32, (len(roles), found.shape[1]))
+            vectors[some] = found
+    assert vectors is not None
+    return vectors
 
 
 @contextmanager

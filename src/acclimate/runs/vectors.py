@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, Place
+from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, Place, UsageError
 from acclimate.core.files import replace_folder, write_json
 from acclimate.data.split import split
 from acclimate.data.vectors import NamedVectors, pairs_of_rows
@@ -137,6 +137,8 @@ class _Run:
         return scores
 
     def _plan(self) -> Plan:
+        if self.request.recipe.data.mining != "none":
+            raise UsageError("data.mining reads texts, and there are only vectors", "give negatives in the pairs")
         step = max(1, len(self.table.table.weight) // _SAMPLE)
         some = torch.nn.functional.normalize(self.table.table.weight[::step], dim=-1)
         facts = Facts(
@@ -174,6 +176,7 @@ class _Run:
             callbacks,
             CheckpointStore(self.workspace.checkpoints, self.show.say),
             self.show.say,
+            lambda: VectorTable(self.request.named.vectors).encode,
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         trainer.restore()
