@@ -7,6 +7,7 @@ merging with the base), and the gain over the untuned base is put beside full fi
 """
 
 import argparse
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
     scores = acclimate.fit(files.train, general=general, **settings).scores
     metrics = list(read_jsonl(folder / "metrics.jsonl"))
     queries = list(read_jsonl(folder / "data" / "queries.jsonl"))
+    mined = folder / "data" / "mining.json"
     shutil.rmtree(folder / "model")  # 90 MB; the figures are what is kept
     return {
         "dev": max(line["dev"]["ndcg@10"] for line in metrics if "dev" in line and line["step"]),
@@ -109,6 +111,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
         "ndcg": [query["ndcg_after"] for query in queries],
         "general": scores["general"]["delta"]["score"]["value"],
         "cost": scores["cost"],
+        **({"mining": json.loads(mined.read_text(encoding="utf-8"))} if mined.is_file() else {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def test_the_user_sees_negatives_suspects_and_their_numbers(renewed: acclimate.R
     suspects = list(read_jsonl(data / "false_negatives.jsonl"))
     assert counts["suspects"] >= len(suspects) > 0
     excess = [line["suspect_score"] - line["positive_score"] for line in suspects]
-    assert excess == sorted(excess, reverse=True)
+    assert all(one >= other - 3e-4 for one, other in pairwise(excess))  # scores are written with four digits
     base = acclimate.load(files["base"])
     for line in suspects[:5]:
         query, (positive, suspect) = (
