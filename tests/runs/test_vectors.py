@@ -106,6 +106,12 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pyte
         acclimate.fit_vectors(vectors + 1, ids, rows, out=tmp_path / "cut", **options)
 
 
+def test_the_untuned_vectors_guide_a_loss_that_asks(tmp_path: Path) -> None:
+    vectors, ids, rows = data()
+    run = acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", settings=["objective=gist"], **OPTIONS)
+    assert run.scores["test"]["delta"]["ndcg@10"]["ci95"][0] > 0
+
+
 def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     vectors, ids, rows = data()
     pairs = jsonl(tmp_path / "pairs.jsonl", [*rows[:9], {"query": "query-9", "positive": "nobody"}, *rows[10:]])
@@ -133,6 +139,8 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
         acclimate.load_adapter(tmp_path)
     with pytest.raises(UsageError, match=r"method\.side"):
         acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", side="left")
+    with pytest.raises(UsageError, match=r"data\.mining reads texts, and there are only vectors"):
+        acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", settings=["data.mining=base"])
     run = acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", **OPTIONS | {"epochs": 1, "keep": "anyway"})
     with pytest.raises(UsageError, match=r"shape \(520, 15\) do not fit an adapter of 16 dimensions"):
         run.transform(vectors[:, :15])
