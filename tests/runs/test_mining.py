@@ -70,6 +70,7 @@ def test_the_user_sees_negatives_suspects_and_their_numbers(renewed: acclimate.R
     assert counts["rows_without"] == sum(not line["negatives"] for line in lines)
     suspects = list(read_jsonl(data / "false_negatives.jsonl"))
     assert counts["suspects"] >= len(suspects) > 0
+    assert counts["rows_with_suspects"] == len({line["id"] for line in suspects})
     excess = [line["suspect_score"] - line["positive_score"] for line in suspects]
     assert all(one >= other - 3e-4 for one, other in pairwise(excess))  # scores are written with four digits
     base = acclimate.load(files["base"])

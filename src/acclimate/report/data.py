@@ -77,7 +77,8 @@ def _mined(mining: Document) -> Table | None:
         "negatives": mining["negatives"],
         "among so many documents": mining["documents"],
         "rows without any": mining["rows_without"],
-        "documents that look right and are not labeled so (data/false_negatives.jsonl)": mining["suspects"],
+        "rows for which other documents score as right ones do": mining["rows_with_suspects"],
+        "these documents in all (data/false_negatives.jsonl)": mining["suspects"],
         "seconds": mining["seconds"],
     }
     return pairs_table("Mined negatives", counts)

@@ -137,6 +137,7 @@ class Mining:
             "negatives": int(taken.sum()),
             "rows_without": int((taken == 0).sum()),
             "suspects": mined.suspected,
+            "rows_with_suspects": len(np.unique(mined.suspects[:, 0])),
             "seconds": round(seconds, 1),
         }
         write_json(folder / "mining.json", counts)

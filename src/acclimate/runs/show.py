@@ -132,8 +132,9 @@ class Show:
             f"{counts['rows_without']:,} rows have none"
         )
         if counts["suspects"]:
-            listed = folder / "false_negatives.jsonl"
-            self.say(f"        {counts['suspects']:,} documents look right and are not labeled so: {listed}")
+            rows, suspects = f"{counts['rows_with_suspects']:,} rows", f"{counts['suspects']:,}"
+            self.say(f"        for {rows} other documents score as right ones do ({suspects} in all), listed in")
+            self.say(f"        {folder / 'false_negatives.jsonl'}")
 
     def _counted(self, verb: str, items: str, done: int, total: int) -> None:
         now = time.monotonic()
