@@ -133,10 +133,14 @@ def test_words_name_negatives_among_documents_that_no_row_has(files: dict[str, P
     folder = beir(tmp_path / "beir", rows)
     with (folder / "corpus.jsonl").open("a") as file:
         file.writelines(f'{{"_id": "more{n}", "text": "{row["query"]} not"}}\n' for n, row in enumerate(rows))
-    options = ("data.mining=bm25", "data.mining.range_min=0", "data.mining.relative_margin=none")
+    options = ("data.mining={kind: bm25, per_query: 90, range_min: 0, relative_margin: none}",)
     run = tuned(files, tmp_path / "run", *options, train=folder, epochs=1)
     found = [n["text"] for line in read_jsonl(run.path / "data" / "negatives.jsonl") for n in line["negatives"]]
     assert any(text.endswith(" not") for text in found)
+    asked = {normalized(line["query"]) for line in read_jsonl(run.path / "data" / "dev.jsonl")}
+    answers = {normalized(row["positive"]) for row in rows if normalized(row["query"]) in asked}
+    assert len(answers) > 2
+    assert not answers & set(map(normalized, found))  # dev judges by them
 
 
 @pytest.mark.long
