@@ -112,8 +112,8 @@ def test_the_objective_follows_the_data() -> None:
 @pytest.mark.parametrize(
     ("setting", "kind", "words"),
     [
-        ("objective=infonce", "scored", "infonce needs right documents.*take cosent or auto"),
-        ("objective=cosent", "pairs", "cosent needs a score column.*take infonce or auto"),
+        ("objective=infonce", "scored", "infonce learns from pairs or labeled texts.*scored pairs; take auto, or one of angle"),
+        ("objective=cosent", "pairs", "cosent learns from scored pairs.*one of infonce"),
         ("objective=cosent", "labeled", "cosent needs a score column"),
         ("objectives=[infonce, cosent]", "pairs", "cosent needs a score column"),
     ],

@@ -8,7 +8,7 @@ from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
 from acclimate.methods import Method
 from acclimate.methods.full import Full
-from acclimate.objectives import ObjectiveSpec
+from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.infonce import InfoNCESpec
 from acclimate.recipe.tree import Recipe, TrainingSettings
@@ -18,6 +18,7 @@ from acclimate.regularizers.distill import DistillSpec
 _MAX_LENGTH = 256  # tokens: longer passages cost quadratic attention and seldom change which document is right
 _ITERATIONS = 30.0  # of an optimizer that searches along a line
 _FIRST_STEP = 1.0  # that it tries: along its direction, the full step is the right one once it knows the curvature
+_ROWS = {"pairs": "pairs", "scored": "scored pairs", "labeled": "labeled texts"}
 _FEW_ROWS = 2_000  # up to which reading all of them for one step is cheap
 
 #: The article's ranges. Outside of them a run goes on, with a line that says so.
@@ -127,7 +128,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
-    _check_objectives([o.kind for o in decided.objectives], facts.kind)
+    for objective in decided.objectives:
+        _check_rows(objective, facts.kind)
     resolved = _written(recipe, decided)
     reasons = (
         f"method {method.kind}: {method.summary}",
@@ -171,11 +173,12 @@ def _check_line_search(training: TrainingSettings, rows: int) -> None:
         raise UsageError(problem, f"{remedy}; training.micro_batch bounds the memory")
 
 
-def _check_objectives(kinds: list[str], data: str) -> None:
-    if data == "scored" and "infonce" in kinds:
-        raise UsageError("objective infonce needs right documents, and the data has scores", "take cosent or auto")
-    if data != "scored" and "cosent" in kinds:
-        raise UsageError("objective cosent needs a score column, and the data has none", "take infonce or auto")
+def _check_rows(objective: ObjectiveSpec, kind: str) -> None:
+    if kind not in objective.rows:
+        fitting = ", ".join(known for known in OBJECTIVES if kind in OBJECTIVES[known].rows)
+        needed = " or ".join(_ROWS[rows] for rows in objective.rows)
+        problem = f"objective {objective.kind} learns from {needed}, and the data has {_ROWS[kind]}"
+        raise UsageError(problem, f"take auto, or one of {fitting}")
 
 
 def _search_warnings(rows: int) -> tuple[str, ...]:

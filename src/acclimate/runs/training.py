@@ -2,11 +2,11 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.examples import Example, Kind
 from acclimate.data.features import build_store
-from acclimate.data.pairs import TextNumbers, pair_table
+from acclimate.data.pairs import TextNumbers, labels_of, pair_table
 from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
@@ -24,6 +24,7 @@ from acclimate.engine.memory import give_back
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation.probe import guard_texts
+from acclimate.objectives import Facts, Objective
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from acclimate.model.encoder import Encoder
+    from acclimate.model.heads import Head
     from acclimate.regularizers import Regularizer
 
 T = TypeVar("T")
@@ -76,10 +78,12 @@ def build_trainer(
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
     streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
-    feed = _feed(plan, encoder, kind, train, workspace, streams)
+    facts = facts_of(train, kind, encoder)
+    objectives = _named([(spec.kind, (spec.at_all_sizes(facts), spec.weight)) for spec in decided.objectives])
+    columns = {role for objective, _ in objectives.values() for role in objective.columns}
+    feed = _feed(plan, encoder, kind, train, workspace, streams, columns)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
-    objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
     groups = [*groups, *_heads(unit)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
@@ -109,6 +113,24 @@ def build_trainer(
     )
     keep_states = partial(_keep_states, plan, encoder, feed, workspace, say, adapted) if training.cache else None
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
+
+
+def facts_of(train: Sequence[Example], kind: Kind, encoder: "Encoder") -> Facts:
+    """What objectives may know of the rows and of the encoder before the first step."""
+    match kind:
+        case Kind.LABELED:
+            return Facts(encoder.dimension, labels=labels_of(train))
+        case Kind.SCORED:
+            scores = {float(e.score) for e in train if e.score is not None}
+            return Facts(encoder.dimension, scores=(min(scores), max(scores)), binary=len(scores) == 2)
+        case _:
+            return Facts(encoder.dimension)
+
+
+def heads_of(unit: TrainingUnit) -> "dict[str, Head]":
+    """The heads that objectives trained, by the name of the objective."""
+    found = {name: cast("Objective", objective).head() for name, objective in unit.objectives.items()}
+    return {name: head for name, head in found.items() if head is not None}
 
 
 def _keep_states(
@@ -176,6 +198,7 @@ def _feed(
     train: Sequence[Example],
     workspace: Workspace,
     streams: Mapping[str, _Texts],
+    columns: Collection[str],
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
     readings = {role: encoder.reading(role) for role in ("query", "document")}
@@ -200,7 +223,7 @@ def _feed(
         streams={name: Stream(features[name], stream.frozen, stream.size) for name, stream in streams.items()},
         batch_size=plan.decided.batch_size,
         seed=derive_seed(plan.recipe.training.seed, "feed"),
-        positives=data.positives_a_row,
+        positives=data.positives_a_row if "positive" in columns else 0,
         negatives=data.negatives_a_row,
         fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
     )
