@@ -112,10 +112,14 @@ def test_the_objective_follows_the_data() -> None:
 @pytest.mark.parametrize(
     ("setting", "kind", "words"),
     [
-        ("objective=infonce", "scored", "infonce learns from pairs or labeled texts.*scored pairs; take auto, or one of angle"),
+        (
+            "objective=infonce",
+            "scored",
+            "infonce learns from pairs or labeled texts.*scored pairs; take auto, or one of angle",
+        ),
         ("objective=cosent", "pairs", "cosent learns from scored pairs.*one of infonce"),
-        ("objective=cosent", "labeled", "cosent needs a score column"),
-        ("objectives=[infonce, cosent]", "pairs", "cosent needs a score column"),
+        ("objective=cosent", "labeled", "cosent learns from scored pairs"),
+        ("objectives=[infonce, cosent]", "pairs", "cosent learns from scored pairs"),
     ],
 )
 def test_an_objective_that_cannot_act_on_the_data_is_refused(setting: str, kind: str, words: str) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_HEADS_LR = 2e-3  # ten times that of full tuning
+
 #: Texts by stream name. A regularizer names the stream that it wants.
 _STREAMS = {"general": guard_texts}
 
@@ -85,7 +87,7 @@ def build_trainer(
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
-    groups = [*groups, *_heads(unit)]
+    groups = [*groups, *_heads(unit, decided.method.default_lr)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
@@ -256,9 +258,9 @@ def _named(members: Sequence[tuple[str, T]]) -> dict[str, T]:
     return named
 
 
-def _heads(unit: TrainingUnit) -> list[ParamGroup]:
-    """What objectives and regularizers train of their own, at ten times the rate of the encoder."""
+def _heads(unit: TrainingUnit, method_lr: float) -> list[ParamGroup]:
+    """What objectives and regularizers train of their own; by default at one rate, whatever the method's is."""
     parts: list[nn.Module] = [unit.objectives, unit.regularizers]
     names = {id(p): name for name, p in unit.named_parameters()}
     own = {names[id(p)]: p for part in parts for p in part.parameters()}
-    return [ParamGroup("heads", own, lr_scale=10.0)] if own else []
+    return [ParamGroup("heads", own, lr_scale=_HEADS_LR / method_lr)] if own else []
