@@ -4,8 +4,7 @@ Ten random triples of sections of ``debian_pkgs``, 16 examples a class: a packag
 section whose name is nearest. Beside the untuned encoder and logistic regression on its vectors stand continuous
 prompts on the frozen encoder (AdamW, L-BFGS on the full batch, and one with a head that tells the label) and full
 fine-tuning. Every cell is a file under ``--out``; a second call measures what is missing. About 25 minutes on 2 cores
-(``--quick``: two). DIR is what
-``benchmarks/data.py`` builds.
+(``--quick``: two). DIR is what ``benchmarks/data.py`` builds.
 """
 
 import argparse
@@ -208,8 +207,9 @@ def page(tasks: Sequence[Task], results: Mapping[str, Sequence[Result]], provena
         f"of them chooses the step that is kept), {min(sizes)} to {max(sizes)} test texts each. Chance is 33%. A text "
         "has the section whose name is nearest, but for the head, trained with its prompt, and for logistic "
         "regression, whose strength is chosen by cross-validation. Prompts are 10 vectors in front of every text and "
-        "every name, on the frozen encoder, held near the rows of the table that they start from. The interval resamples triples, and texts within "
-        "them. Calls are passes over the batch with gradients; seconds are those of training.",
+        "every name, on the frozen encoder, held near the rows of the table that they start from. The interval "
+        "resamples triples, and texts within them. Calls are passes over the batch with gradients; seconds are those "
+        "of training.",
         "",
         *table(
             ("way", "accuracy", "least to greatest", "against zero-shot (95% interval)", "calls", "seconds"),
