@@ -82,7 +82,10 @@ STARTING: dict[str, Options] = {"acclimate --help": {}}
 _LARGE = ("pairs", "queries", "documents", "repeats")  # settings of rows that --quick leaves out
 #: Rows that are measured only where the processor multiplies bf16: elsewhere it is emulated, and several times slower.
 _NEEDS_BF16 = ("bf16", "beside_bf16")
-_WITHOUT_BF16 = "- This processor multiplies no bf16: all rows are float32, and the rows of bf16 are left out"
+_WITHOUT_BF16 = (
+    "- This processor multiplies bf16 no faster than float32 (`acclimate doctor` tries it): all rows are float32, and "
+    "the rows of bf16 are left out"
+)
 
 
 def main() -> None:

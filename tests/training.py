@@ -22,6 +22,7 @@ from acclimate.methods import METHODS
 from acclimate.model.encoder import Encoder
 from acclimate.objectives import OBJECTIVES, Objective
 from acclimate.regularizers import REGULARIZERS
+from acclimate.runs.training import facts_of
 from tiny import tiny_encoder
 
 _WORDS = "dog cat bird fish horse doctor teacher player market bank ship car house river flower program"
@@ -55,6 +56,11 @@ def scored(count: int = 24, seed: int = 0) -> list[Example]:
     ]
 
 
+def kind_of(examples: Sequence[Example]) -> Kind:
+    """What rows made here are."""
+    return Kind.SCORED if examples[0].score is not None else Kind.LABELED if examples[0].label else Kind.PAIRS
+
+
 def make_feed(
     encoder: Encoder,
     examples: Sequence[Example],
@@ -68,8 +74,7 @@ def make_feed(
     ``frozen`` is what the base says of the general texts.
     """
     numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
-    kind = Kind.SCORED if examples[0].score is not None else Kind.LABELED if examples[0].label else Kind.PAIRS
-    table = pair_table(examples, kind, numbers)
+    table = pair_table(examples, kind_of(examples), numbers)
     role = "query" if encoder.adapts_queries_alone else "document"
     general = np.array([numbers.number(text, role) for text in GENERAL], dtype=np.int64)
     lengths = {role: encoder.prompt_length(role) for role in ("query", "document")}
@@ -140,8 +145,9 @@ def make_rig(
     data = make_feed(encoder, given, folder / "features", streams, frozen, **(feed or {}))
     for penalty in penalties.values():
         penalty.begin(groups)
+    facts = facts_of(given, kind_of(given), encoder)
     losses: dict[str, tuple[Objective, float]] = {
-        s.kind: (s.build(), s.weight) for s in map(OBJECTIVES.parse, objectives)
+        s.kind: (s.at_all_sizes(facts), s.weight) for s in map(OBJECTIVES.parse, objectives)
     }
     rig = Rig(None, records if records is not None else [], [])  # type: ignore[arg-type]
     queries, documents = [e.query for e in given[:8]], [e.positives[0] for e in given[:8] if e.positives]

@@ -322,12 +322,15 @@ mistake(
     lambda b: b.fit("--set", "evaluation.keep_best=ndcg"),
 )
 mistake(
-    "cosent on pairs", USAGE, r"objective cosent needs a score.*infonce", lambda b: b.fit("--set", "objective=cosent")
+    "cosent on pairs",
+    USAGE,
+    r"objective cosent learns from scored pairs.*infonce",
+    lambda b: b.fit("--set", "objective=cosent"),
 )
 mistake(
     "infonce on scores",
     USAGE,
-    r"objective infonce needs right documents.*cosent",
+    r"objective infonce learns from pairs or labeled texts.*cosent",
     lambda b: b.rows("t.jsonl", scored(60), "--set", "objective=infonce"),
 )
 mistake("--keep maybe", USAGE, r"keep='maybe'.*anyway", lambda b: b.fit("--keep", "maybe"))

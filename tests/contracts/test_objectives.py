@@ -6,23 +6,34 @@ from typing import Any
 import pytest
 import torch
 
+from acclimate.core.errors import UsageError
 from acclimate.core.nouns import GUIDE, Step
-from acclimate.objectives import OBJECTIVES, Objective
+from acclimate.objectives import OBJECTIVES, Facts, Objective
 from training import unit_vectors
 
 
 @dataclass(frozen=True)
 class Case:
-    """Settings, and the roles of the texts that the loss reads: those it declares, and those it takes when given."""
+    """Settings, and the roles of the texts that the loss reads: those it declares, and those it takes when given.
+
+    ``alone``: a row teaches without others to compare it with.
+    """
 
     settings: dict[str, Any] = field(default_factory=dict)
     roles: tuple[str, ...] = ("query", "positive")
+    alone: bool = False
 
 
+WITH_NEGATIVES = ("query", "positive", "negative")
 SMALLEST = {
-    "infonce": Case(roles=("query", "positive", "negative")),
+    "infonce": Case(roles=WITH_NEGATIVES),
+    "gist": Case(roles=WITH_NEGATIVES),
+    "triplet": Case({"negatives": "own", "margin": "soft"}, roles=WITH_NEGATIVES),
     "cosent": Case(),
-    "gist": Case(roles=("query", "positive", "negative")),
+    "angle": Case(),
+    "cosine": Case(alone=True),
+    "contrastive": Case({"margin": 2.0}, alone=True),
+    "softmax": Case(roles=("query",), alone=True),
 }
 
 ROWS, WIDTH = 5, 8
@@ -30,7 +41,12 @@ every_objective = pytest.mark.parametrize("kind", list(OBJECTIVES))
 
 
 def smallest(kind: str) -> Objective:
-    return OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings}).build()
+    facts = Facts(WIDTH, labels=("a", "b", "c"), binary=True)
+    objective = OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings}).at_all_sizes(facts)
+    generator = torch.Generator().manual_seed(5)
+    for parameter in objective.parameters():  # a head that starts at 0 has no gradient to give yet
+        torch.nn.init.normal_(parameter, generator=generator)
+    return objective
 
 
 def step_of(kind: str, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> Step:
@@ -39,11 +55,12 @@ def step_of(kind: str, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> 
     positions = torch.arange(rows * len(roles)).view(len(roles), rows, 1)
     index = dict(zip(roles, positions, strict=True))
     relevant = torch.zeros(rows, rows * len(roles), dtype=torch.bool)
-    relevant[torch.arange(rows), index["positive"][:, 0]] = True
+    if "positive" in index:
+        relevant[torch.arange(rows), index["positive"][:, 0]] = True
     target = torch.linspace(0, 1, rows) if "score" in smallest(kind).columns else torch.full((rows,), torch.nan)
     unique = unit_vectors(rows * len(roles), WIDTH, seed=3, dtype=dtype)
     frozen = {GUIDE: guide_of(index, rows * len(roles), dtype)} if smallest(kind).guided else {}
-    return Step(unique, index, relevant, torch.ones(rows), target, frozen=frozen)
+    return Step(unique, index, relevant, torch.ones(rows), target, label=torch.arange(rows) % 3, frozen=frozen)
 
 
 def guide_of(index: dict[str, torch.Tensor], texts: int, dtype: torch.dtype) -> torch.Tensor:
@@ -95,6 +112,7 @@ def test_rows_in_another_order_have_the_same_losses(kind: str) -> None:
         index={role: column[order] for role, column in step.index.items()},
         relevant=step.relevant[order],
         target=step.target[order],
+        label=step.label[order],
     )
     torch.testing.assert_close(smallest(kind)(moved), smallest(kind)(step)[order])
 
@@ -143,7 +161,7 @@ def test_a_last_batch_of_one_row_is_finite_and_does_no_harm(kind: str) -> None:
     assert torch.isfinite(unique.grad).all()
 
 
-@every_objective
+@pytest.mark.parametrize("kind", [kind for kind in OBJECTIVES if not SMALLEST[kind].alone])
 def test_one_row_without_negatives_teaches_nothing(kind: str) -> None:
     step = step_of(kind, rows=1)
     unique = step.unique.requires_grad_()
@@ -163,3 +181,25 @@ def test_the_loss_falls_along_its_gradient(kind: str) -> None:
     with torch.no_grad():
         better = smallest(kind)(replace(step, unique=unique - 1e-3 * unique.grad)).sum()
     assert better < loss
+
+
+@every_objective
+def test_matryoshka_sums_the_loss_over_vectors_cut_at_each_size(kind: str) -> None:
+    step, facts = step_of(kind), Facts(WIDTH, labels=("a", "b", "c"), binary=True)
+    spec = OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings})
+    torch.manual_seed(0)
+    whole = smallest(kind)
+    nested = spec.model_copy(update={"matryoshka": (4, 2)}).at_all_sizes(facts)
+    nested.load_state_dict({f"objective.{name}": tensor for name, tensor in whole.state_dict().items()})
+    cut = [torch.nn.functional.normalize(step.unique[:, :size], dim=1) for size in (WIDTH, 4, 2)]
+    expected = sum(whole(replace(step, unique=unique)) for unique in cut)
+    torch.testing.assert_close(nested(step), expected)
+
+
+@every_objective
+def test_matryoshka_of_the_whole_size_is_the_plain_loss_and_a_larger_one_is_refused(kind: str) -> None:
+    facts = Facts(WIDTH, labels=("a", "b", "c"), binary=True)
+    spec = OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings})
+    assert type(spec.model_copy(update={"matryoshka": (WIDTH,)}).at_all_sizes(facts)) is type(smallest(kind))
+    with pytest.raises(UsageError, match=f"matryoshka=16, but the vectors have {WIDTH} dimensions"):
+        spec.model_copy(update={"matryoshka": (16, 4)}).at_all_sizes(facts)

@@ -12,6 +12,7 @@ from training import Rig, make_rig, weights
 SMALLEST: dict[str, dict[str, Any]] = {
     "l2sp": {"weight": 10.0},
     "distill": {"weight": 5.0},
+    "global_orthogonal": {"weight": 5.0},
     "vocabulary_norm": {"weight": 5.0},
     "nearest_token": {"weight": 5.0},
 }

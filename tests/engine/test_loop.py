@@ -10,6 +10,7 @@ from torch import Tensor
 
 from acclimate.core.errors import ResourceError, UsageError
 from acclimate.core.nouns import Step
+from acclimate.engine import precision
 from acclimate.engine.optim import warmup_then_linear
 from acclimate.engine.precision import LossScale, check_precision, fastest_precision
 from acclimate.objectives import Objective
@@ -276,10 +277,22 @@ def test_bf16_trains_like_fp32_on_float32_weights(tmp_path: Path) -> None:
 def test_fp16_needs_cuda_and_says_so() -> None:
     with pytest.raises(UsageError, match=r"fp16 needs a CUDA device; take bf16, fp32 or auto"):
         check_precision("cpu", "fp16")
-    for precision in ("fp32", "bf16"):
-        check_precision("cpu", precision)
+    for name in ("fp32", "bf16"):
+        check_precision("cpu", name)
     check_precision("cuda", "fp16")
-    assert fastest_precision("cpu") in ("fp32", "bf16")
+
+
+@pytest.mark.parametrize(("bf16_seconds", "chosen"), [(2.0, "fp32"), (1.0, "fp32"), (0.5, "bf16")])
+def test_bf16_is_taken_where_it_is_clearly_faster(
+    bf16_seconds: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {torch.float32: 1.0, torch.bfloat16: bf16_seconds}
+    monkeypatch.setattr(precision, "_product_seconds", lambda matrix: seconds[matrix.dtype])
+    fastest_precision.cache_clear()
+    try:
+        assert fastest_precision("cpu") == chosen
+    finally:
+        fastest_precision.cache_clear()
 
 
 def test_the_loss_scale_halves_on_overflow_and_doubles_after_a_quiet_time() -> None:

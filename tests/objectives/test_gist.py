@@ -11,15 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from acclimate.core.nouns import GUIDE, Step
+from acclimate.objectives import Facts
 from acclimate.objectives.gist import GistSpec, suspects
 from acclimate.objectives.infonce import InfoNCE
 from training import unit_vectors
 
 ROWS = 6
+FACTS = Facts(dimension=8)
 
 
 def made(**settings: Any) -> nn.Module:
-    return GistSpec(**{"temperature": 0.1, **settings}).build()
+    return GistSpec(**{"temperature": 0.1, **settings}).build(FACTS)
 
 
 def step_of(negatives: int = 1, positives: int = 1, seed: int = 0, dtype: torch.dtype = torch.float32) -> Step:
@@ -120,7 +122,7 @@ def test_several_positives_and_negatives_are_the_loops(seed: int, strategy: Any)
     step = step_of(negatives=2, positives=2, seed=seed)
     step.index["positive"][1, 1] = -1
     spec = GistSpec(temperature=0.1, margin=0.15, margin_strategy=strategy)
-    torch.testing.assert_close(spec.build()(step), torch.tensor(by_loops(step, spec)))
+    torch.testing.assert_close(spec.build(FACTS)(step), torch.tensor(by_loops(step, spec)))
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -159,7 +161,15 @@ def test_a_query_that_is_its_own_answer_is_no_negative_of_itself() -> None:
     step.index["positive"][0, 0] = 0
     step.relevant[0, 0] = True
     spec = GistSpec(temperature=0.1)
-    found = spec.build()(replace(step, frozen={GUIDE: torch.eye(len(step.unique))}))
+    found = spec.build(FACTS)(replace(step, frozen={GUIDE: torch.eye(len(step.unique))}))
     others = torch.cat([step.unique[1:ROWS], step.unique[ROWS + 1 :], step.unique[ROWS + 1 :]])
     expected = torch.logsumexp(torch.cat([others @ step.unique[0], torch.ones(1)]) / 0.1, 0) - 1 / 0.1
     torch.testing.assert_close(found[0], expected)
+
+
+def test_at_several_sizes_the_guide_stays_whole() -> None:
+    step, spec = step_of(), GistSpec(temperature=0.1, matryoshka=(4,))
+    both = spec.at_all_sizes(FACTS)
+    assert both.guided
+    cut = replace(step, unique=F.normalize(step.unique[:, :4], dim=1))
+    torch.testing.assert_close(both(step), spec.build(FACTS)(step) + spec.build(FACTS)(cut))

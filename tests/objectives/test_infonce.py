@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 
@@ -117,6 +118,23 @@ def test_value_and_gradient_are_those_of_sentence_transformers(symmetric: bool, 
     ours.backward()
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(ours_in.grad, theirs_in.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_hardness_is_that_of_sentence_transformers() -> None:
+    losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses")
+    step = simple(6, 2)
+    theirs_in, ours_in = step.unique.clone().requires_grad_(), step.unique.clone().requires_grad_()
+    kind = losses.MultipleNegativesRankingLoss
+    peer = kind(None, scale=20.0, hardness_mode="all_negatives", hardness_strength=9.0)
+    wrong = [theirs_in[step.index["negative"][:, n]] for n in range(2)]
+    theirs = peer.compute_loss_from_embeddings([theirs_in[:6], theirs_in[6:12], *wrong], None)
+    theirs.backward()
+    objective = InfoNCE(0.05, symmetric=False, hardness=9.0)
+    ours = objective(replace(step, unique=F.normalize(ours_in, dim=1))).mean()
+    ours.backward()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours_in.grad, theirs_in.grad, rtol=1e-4, atol=1e-5)
+    assert ours > InfoNCE(0.05, symmetric=False)(step).mean()
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

@@ -50,6 +50,7 @@ class Batch:
         relevant: [B, U] which inputs are known right answers to the row's query.
         weight: [B] weight of each row in the loss.
         target: [B] score of a scored pair; NaN elsewhere.
+        label: [B] number of a labeled text's label; -1 elsewhere.
     """
 
     rows: "NDArray[np.int64]"
@@ -58,6 +59,7 @@ class Batch:
     relevant: "NDArray[np.bool_]"
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
+    label: "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Step:
         streams: name -> [G, D] embeddings of extra texts that a regularizer asked for.
         frozen: name -> [G, D'] what a teacher says of the same extra texts; ``GUIDE`` -> [U, D'] of ``unique``.
         progress: share of the training done, in [0, 1).
+        label: Long [B] number of each row's label, -1 where it has none.
     """
 
     unique: "Tensor"
@@ -83,3 +86,4 @@ class Step:
     streams: Mapping[str, "Tensor"] = field(default_factory=dict)
     frozen: Mapping[str, "Tensor"] = field(default_factory=dict)
     progress: float = 0.0
+    label: "Tensor | None" = None

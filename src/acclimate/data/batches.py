@@ -90,6 +90,8 @@ def assemble(
 ) -> Batch:
     """The batch of some rows: each distinct text once, at most so many positives and negatives a row.
 
+    A role that no row has a text in is no column.
+
     A row with more takes a random choice, again a pure function of (seed, epoch, row).
     """
     chosen = {
@@ -101,12 +103,10 @@ def assemble(
         "negative": [_choose(table.negatives[row], negatives, seed, epoch, int(row), "negative") for row in rows],
     }
     unique = np.unique(np.concatenate([features for column in chosen.values() for features in column]))
-    columns = {role: _padded(column, unique) for role, column in chosen.items()}
-    if columns["negative"].shape[1] == 0:
-        del columns["negative"]
+    columns = {role: _padded(column, unique) for role, column in chosen.items() if any(map(len, column))}
     keys = table.document_key[unique]
     relevant = np.stack([np.isin(keys, table.relevant[row]) for row in rows])
-    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows])
+    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows])
 
 
 def _choose(

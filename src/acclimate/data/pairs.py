@@ -69,6 +69,7 @@ class PairTable:
             in case and spaces alone are one text here, as they are for queries in ``relevant``.
         weight: [N].
         target: [N] score of a scored pair, NaN elsewhere.
+        label: [N] number of a labeled text's label among all labels in order, -1 elsewhere.
         own_among_positives: rows of one label share one array of its texts, and the row's own text is no answer to
             itself. An array a row would take memory that grows with the square of the rows.
     """
@@ -81,6 +82,7 @@ class PairTable:
     document_key: "NDArray[np.int64]"
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
+    label: "NDArray[np.int64]"
     own_among_positives: bool = False
 
     def __len__(self) -> int:
@@ -165,6 +167,7 @@ def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
         document_key=document_key,
         weight=np.fromiter((e.weight for e in rows), np.float32, len(rows)),
         target=np.fromiter((np.nan if e.score is None else e.score for e in rows), np.float32, len(rows)),
+        label=np.full(len(rows), -1, dtype=np.int64),
     )
 
 
@@ -242,10 +245,15 @@ def sets_of_groups(packed: "NDArray[np.int64]", width: int, which: "NDArray[np.i
     return Ragged(packed % width, starts_of(np.bincount(packed // width)), which)
 
 
+def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The labels of labeled texts in the order of their numbers."""
+    return tuple(sorted({str(e.label) for e in examples}))
+
+
 def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
     rows = on_disk(examples)
     features = numbers.numbers(rows.mapped(lambda e: e.text), "document")
-    keys = {label: key for key, label in enumerate(sorted({str(e.label) for e in rows}))}
+    keys = {label: key for key, label in enumerate(labels_of(rows))}
     label_of = np.fromiter((keys[str(e.label)] for e in rows), np.int64, len(rows))
     width = len(numbers.texts)
     members = sets_of_groups(label_of * width + features, width, label_of)
@@ -262,5 +270,6 @@ def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTab
         document_key=document_key,
         weight=np.fromiter((e.weight for e in rows.select(kept)), np.float32, len(kept)),
         target=np.full(len(kept), np.nan, dtype=np.float32),
+        label=which,
         own_among_positives=True,
     )

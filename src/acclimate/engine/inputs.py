@@ -94,6 +94,7 @@ class Feed:
             relevant=torch.from_numpy(batch.relevant).to(device),
             weight=torch.from_numpy(batch.weight).to(device),
             target=torch.from_numpy(batch.target).to(device),
+            label=torch.from_numpy(batch.label).to(device),
             progress=progress,
             streams=rows,
             frozen=frozen,

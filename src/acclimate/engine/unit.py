@@ -25,7 +25,7 @@ class Inputs:
     Attributes:
         texts: [U] numbers in the feature store, of the distinct inputs of the batch, then of each stream.
         tokens: their tokens.
-        index, relevant, weight, target, progress: as in `Step`.
+        index, relevant, weight, target, label, progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
         frozen: name -> what the base says of the stream's texts [G, D], or of the batch's.
     """
@@ -36,6 +36,7 @@ class Inputs:
     relevant: Tensor
     weight: Tensor
     target: Tensor
+    label: Tensor
     progress: float
     streams: Mapping[str, slice] = field(default_factory=dict)
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class TrainingUnit(nn.Module):
             streams={name: embeddings[rows] for name, rows in inputs.streams.items()},
             frozen=inputs.frozen,
             progress=inputs.progress,
+            label=inputs.label,
         )
         # Similarities and log-sum-exp in float32: bf16 cannot tell neighboring cosines apart.
         with torch.autocast(embeddings.device.type, enabled=False):

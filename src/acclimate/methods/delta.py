@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json
 from acclimate.methods.base import Method
+from acclimate.model.heads import read_heads, write_heads
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -40,6 +41,7 @@ def write_delta(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: parameter.detach().float().cpu().contiguous() for name, parameter in parameters.items()}
     method.write_tensors(tensors, folder, encoder, base["name"])
+    write_heads(encoder.heads, folder)
     about = {"method": method.model_dump(mode="json"), "base": dict(base), "prompts": encoder.prompts}
     write_json(folder / "delta.json", {"schema": _SCHEMA, **about})
 
@@ -75,7 +77,7 @@ def with_delta(encoder: "Encoder", folder: Path, methods: "Table[Any]", fingerpr
     for name, tensor in tensors.items():
         module, _, attribute = name.rpartition(".")
         setattr(changed.get_submodule(module), attribute, torch.nn.Parameter(tensor.to(encoder.device), False))
-    changed.prompts, changed.normalize = prompts, True
+    changed.prompts, changed.normalize, changed.heads = prompts, True, read_heads(place)
     return changed.eval()
 
 

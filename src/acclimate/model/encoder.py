@@ -32,6 +32,7 @@ from acclimate.model.tokens import (
 
 if TYPE_CHECKING:
     from acclimate.model.extension import Extension
+    from acclimate.model.heads import Head
 
 __all__ = ["CHUNK", "Encoder", "Tokens"]
 
@@ -101,6 +102,7 @@ class Encoder(nn.Module):
         self.truncate_dim = truncate_dim
         self.lower_case = lower_case
         self.notes = notes
+        self.heads: dict[str, Head] = {}  # by name; what tells labels from the vectors
         self.extensions: list[Extension] = []  # what else is in the modules; `extend` adds to it
         self._padding_id = padding_id(backbone, tokenizer)
         self._first_position = first_position(backbone)
@@ -452,6 +454,27 @@ class Encoder(nn.Module):
         finally:
             self.train(training)
         return vectors
+
+    def predict(self, texts: Sequence[str], head: str | None = None, role: str | None = "document") -> list[str]:
+        """The label of each text, as a head that was trained with the model tells it.
+
+        Args:
+            texts: N texts.
+            head: its name; may be left out where there is one.
+            role: as in `encode`.
+
+        Raises:
+            UsageError: no such head, or several and no name.
+        """
+        known = ", ".join(sorted(self.heads)) or "none"
+        if not self.heads:
+            raise UsageError("the model has no head that tells labels", "train one: --set objective=softmax")
+        if head is None and len(self.heads) > 1:
+            raise UsageError("the model has several heads", f"name one of {known}")
+        name = head if head is not None else next(iter(self.heads))
+        if name not in self.heads:
+            raise UsageError(f"the model has no head {name!r}", f"known: {known}")
+        return self.heads[name].predict(self.encode(texts, role))
 
 
 def _read(batch: Padded) -> Tensor:

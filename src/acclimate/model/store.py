@@ -31,6 +31,7 @@ from acclimate.model.dense import ACTIVATIONS, Dense
 from acclimate.model.encoder import Encoder
 from acclimate.model.extension import Extension, extend
 from acclimate.model.extensions import EXTENSIONS
+from acclimate.model.heads import read_heads, write_heads
 from acclimate.model.layout import Layout, modules_config, pooling_config, read_json, read_layout
 from acclimate.model.pooling import Pooling
 
@@ -70,6 +71,7 @@ def load_encoder(folder: Path) -> Encoder:
     )
     for path in layout.extensions:
         _extend(encoder, path)
+    encoder.heads = read_heads(folder)
     return encoder.eval()
 
 
@@ -261,6 +263,7 @@ def _write(encoder: Encoder, folder: Path, card: str) -> None:
     if encoder.normalize:
         # Empty, but a folder that some copying tools and git would drop when it had no file.
         write_json(folder / f"{2 + len(encoder.dense)}_Normalize" / "config.json", {})
+    write_heads(encoder.heads, folder)
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 

@@ -1,17 +1,41 @@
 """What every objective promises: embeddings in, one loss for each row out."""
 
 from abc import abstractmethod
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from acclimate.core.errors import UsageError
 from acclimate.core.nouns import Step
 from acclimate.core.specs import Spec
 
+if TYPE_CHECKING:
+    from acclimate.model.heads import Head
+
 _TEMPERATURE_BY_DISTANCE = 0.055  # 0.05 for a base like all-MiniLM-L6-v2, that holds general texts 0.9 apart
 _COLDEST, _WARMEST = 0.01, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of model and data before the first step.
+
+    Attributes:
+        dimension: D, of the embeddings.
+        labels: of labeled texts, in the order of their numbers in ``Step.label``.
+        scores: the lowest and the highest of scored pairs.
+        binary: whether scores take these two values alone.
+    """
+
+    dimension: int
+    labels: tuple[str, ...] = ()
+    scores: tuple[float, float] = (0.0, 1.0)
+    binary: bool = False
 
 
 class Objective(nn.Module):
@@ -29,19 +53,73 @@ class Objective(nn.Module):
     def forward(self, step: Step) -> Tensor:
         """The loss of each row, float32 [B]."""
 
+    def head(self) -> "Head | None":
+        """What tells labels from embeddings and was trained here, to be saved with the model."""
+        return None
+
 
 class ObjectiveSpec(Spec):
-    """The settings of an objective. ``weight`` multiplies its loss in the sum."""
+    """The settings of an objective. ``weight`` multiplies its loss in the sum.
+
+    ``matryoshka``: numbers of leading dimensions whose vectors, scaled to length one, take the loss too, summed with
+    that of the whole vectors (Kusupati et al. 2022): a search stack may cut the vectors there then.
+    """
 
     weight: float = 1.0
+    matryoshka: Annotated[tuple[PositiveInt, ...], Field(json_schema_extra={"uniqueItems": True})] = ()
+
+    #: The rows that it can learn from: ``pairs``, ``scored`` or ``labeled``.
+    rows: ClassVar[tuple[str, ...]] = ("pairs", "labeled")
 
     @abstractmethod
-    def build(self) -> Objective:
-        """The objective with these settings."""
+    def build(self, facts: Facts) -> Objective:
+        """The objective with these settings, without ``matryoshka``.
+
+        Raises:
+            UsageError: a setting that cannot act on this model or data.
+        """
+
+    def at_all_sizes(self, facts: Facts) -> Objective:
+        """The objective with these settings, ``matryoshka`` included.
+
+        Raises:
+            UsageError: as of `build`, and a size that is not smaller than the vectors.
+        """
+        sizes = sorted(set(self.matryoshka) - {facts.dimension}, reverse=True)
+        if sizes and sizes[0] > facts.dimension:
+            problem = f"objective {self.kind}: matryoshka={sizes[0]}, but the vectors have {facts.dimension} dimensions"
+            raise UsageError(problem, "take smaller numbers")
+        whole = self.build(facts)
+        return Matryoshka(whole, (facts.dimension, *sizes)) if sizes else whole
 
     def decided(self, distance: float) -> "ObjectiveSpec":
         """The same with every ``auto`` decided, for a base that holds general texts ``distance`` apart on average."""
         return self
+
+
+class Matryoshka(Objective):
+    """The sum of a loss over vectors cut at several sizes and scaled to length one again (Kusupati et al. 2022).
+
+    Args:
+        objective: the loss.
+        sizes: numbers of leading dimensions.
+    """
+
+    def __init__(self, objective: Objective, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.objective = objective
+        self.columns, self.guided = objective.columns, objective.guided
+        self.sizes = tuple(sizes)
+
+    def forward(self, step: Step) -> Tensor:
+        """See `Objective.forward`."""
+        cut = (F.normalize(precise(step.unique)[:, :size], dim=-1) for size in self.sizes)
+        losses = [self.objective(replace(step, unique=unique)) for unique in cut]
+        return torch.stack(losses).sum(0)
+
+    def head(self) -> "Head | None":
+        """See `Objective.head`."""
+        return self.objective.head()
 
 
 class SoftmaxSpec(ObjectiveSpec):
@@ -68,6 +146,36 @@ class SoftmaxSpec(ObjectiveSpec):
 def precise(vectors: Tensor) -> Tensor:
     """In float32 at least: bf16 cannot tell a cosine of .98 from .981. float64 stays, for exact gradient checks."""
     return vectors.to(torch.promote_types(vectors.dtype, torch.float32))
+
+
+def cosine_of_pairs(step: Step) -> Tensor:
+    """Cosines of each row's query and its first positive [B], in float32 at least."""
+    first, _ = gather(step, "query")
+    second, _ = gather(step, "positive")
+    return (precise(first) * precise(second)).sum(1)
+
+
+def documents(step: Step) -> Tensor:
+    """Bool [U]: which inputs of the batch are documents."""
+    is_document = torch.zeros(len(step.unique), dtype=torch.bool, device=step.unique.device)
+    for role in ("positive", "negative"):
+        index = step.index.get(role)
+        if index is not None:
+            is_document[index[index >= 0]] = True
+    return is_document
+
+
+def known_answers(step: Step) -> Tensor:
+    """Bool [B, U]: what is no negative of a row: its right answers, and its query's own text."""
+    return step.relevant.scatter(1, step.index["query"][:, :1], value=True)
+
+
+def ordering_loss(values: Tensor, scores: Tensor) -> Tensor:
+    """``log(1 + sum over pairs with scores_i < scores_j of exp(values_i - values_j))`` of [B] and [B], scalar."""
+    difference = values[:, None] - values[None, :]  # [B, B]
+    ordered = scores[:, None] < scores[None, :]
+    terms = difference.masked_fill(~ordered, float("-inf")).flatten()
+    return torch.logsumexp(torch.cat([terms.new_zeros(1), terms]), dim=0)
 
 
 def gather(step: Step, role: str) -> tuple[Tensor, Tensor]:

@@ -7,11 +7,10 @@ With cosines c and scores y of the rows of a batch::
 
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.objectives.base import Objective, SoftmaxSpec, gather, precise
+from acclimate.objectives.base import Facts, Objective, SoftmaxSpec, cosine_of_pairs, ordering_loss
 
 
 class CoSentSpec(SoftmaxSpec):
@@ -20,8 +19,9 @@ class CoSentSpec(SoftmaxSpec):
     kind: Literal["cosent"] = "cosent"
 
     summary: ClassVar[str] = "orders cosines like the scores (scored pairs)"
+    rows: ClassVar[tuple[str, ...]] = ("scored",)
 
-    def build(self) -> Objective:
+    def build(self, facts: Facts) -> Objective:
         """See `ObjectiveSpec.build`."""
         return CoSent(self.fixed_temperature())
 
@@ -37,11 +37,5 @@ class CoSent(Objective):
 
     def forward(self, step: Step) -> Tensor:
         """The batch's loss, repeated for each row [B]. Equal scores everywhere give 0."""
-        first, _ = gather(step, "query")
-        second, _ = gather(step, "positive")
-        cosine = (precise(first) * precise(second)).sum(1) / self.temperature  # [B]
-        difference = cosine[:, None] - cosine[None, :]  # [B, B]
-        ordered = step.target[:, None] < step.target[None, :]
-        terms = difference.masked_fill(~ordered, float("-inf")).flatten()
-        loss = torch.logsumexp(torch.cat([terms.new_zeros(1), terms]), dim=0)
-        return loss.expand(len(cosine))
+        cosine = cosine_of_pairs(step)
+        return ordering_loss(cosine / self.temperature, step.target).expand(len(cosine))

@@ -17,8 +17,8 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from acclimate.core.nouns import GUIDE, Step
-from acclimate.objectives.base import Objective, SoftmaxSpec, precise
-from acclimate.objectives.infonce import documents, known_right, softmax_loss, towards_queries
+from acclimate.objectives.base import Facts, Objective, SoftmaxSpec, documents, known_answers, precise
+from acclimate.objectives.infonce import softmax_loss, towards_queries
 
 Margin = Literal["absolute", "relative"]
 
@@ -35,7 +35,7 @@ class GistSpec(SoftmaxSpec):
 
     summary: ClassVar[str] = "softmax over the documents and queries that the base does not take for right (pairs)"
 
-    def build(self) -> Objective:
+    def build(self, facts: Facts) -> Objective:
         """See `ObjectiveSpec.build`."""
         return Gist(self)
 
@@ -73,7 +73,7 @@ class Gist(Objective):
         first = positives[:, 0]
         unique, guide = precise(step.unique), precise(step.frozen[GUIDE])
         logits, guided = unique[query] @ unique.T, guide[query] @ guide.T  # [B, U] both
-        known = known_right(step)
+        known = known_answers(step)
         right = guided.gather(1, positives.clamp_min(0))[..., None]  # [B, P, 1]
         wrong = documents(step)
         if spec.contrast_queries:

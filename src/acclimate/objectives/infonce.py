@@ -6,28 +6,44 @@ For query i with right document p and candidates C(i)::
 
 Candidates are the documents of the batch, positives and hard negatives, less every document that is known to be
 right for the query (it is an answer, not a negative) and less the query's own text.
+
+With ``hardness`` h > 0, the logit of each negative grows by h times its cosine, without a gradient of its own: near
+negatives weigh more (Lan et al. 2025, LLaVE: 9; Schechter Vera et al. 2025, EmbeddingGemma: 5).
 """
 
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.objectives.base import Objective, SoftmaxSpec, logsumexp_masked, precise
+from acclimate.objectives.base import (
+    Facts,
+    Objective,
+    SoftmaxSpec,
+    documents,
+    known_answers,
+    logsumexp_masked,
+    precise,
+)
 
 
 class InfoNCESpec(SoftmaxSpec):
-    """In-batch softmax over documents; ``symmetric`` adds the softmax over queries."""
+    """In-batch softmax over documents; ``symmetric`` adds the softmax over queries.
+
+    ``hardness`` weighs near negatives more.
+    """
 
     kind: Literal["infonce"] = "infonce"
     symmetric: bool = True
+    hardness: NonNegativeFloat = 0.0
 
     summary: ClassVar[str] = "softmax over the documents of the batch (pairs, with or without hard negatives)"
 
-    def build(self) -> Objective:
+    def build(self, facts: Facts) -> Objective:
         """See `ObjectiveSpec.build`."""
-        return InfoNCE(self.fixed_temperature(), symmetric=self.symmetric)
+        return InfoNCE(self.fixed_temperature(), symmetric=self.symmetric, hardness=self.hardness)
 
 
 class InfoNCE(Objective):
@@ -37,27 +53,25 @@ class InfoNCE(Objective):
     (the mean stands outside of the logarithm: L_out of Khosla et al. 2020).
     """
 
-    def __init__(self, temperature: float, *, symmetric: bool) -> None:
+    def __init__(self, temperature: float, *, symmetric: bool, hardness: float = 0.0) -> None:
         super().__init__()
         self.temperature = temperature
         self.symmetric = symmetric
+        self.hardness = hardness
 
     def forward(self, step: Step) -> Tensor:
         """The loss of each row [B]. Rows without any negative have loss 0."""
         query, positives = step.index["query"][:, 0], step.index["positive"]  # [B], [B, P]
         unique = precise(step.unique)
         logits = unique[query] @ unique.T / self.temperature  # [B, D] x [D, U] -> [B, U]
-        known = known_right(step)
+        known = known_answers(step)
         candidates = documents(step) & ~known  # [B, U]
+        if self.hardness:
+            logits = logits + self.hardness * (unique[query] @ unique.T).detach() * ~known
         loss = softmax_loss(logits, positives, candidates[:, None])
         if not self.symmetric:
             return loss
         return (loss + towards_queries(logits, query, positives[:, 0], ~known[:, positives[:, 0]].T)) / 2
-
-
-def known_right(step: Step) -> Tensor:
-    """Bool [B, U]: what is no negative of the row's query, its own text included."""
-    return step.relevant.scatter(1, step.index["query"], value=True)
 
 
 def towards_queries(logits: Tensor, query: Tensor, positive: Tensor, wrong: Tensor) -> Tensor:
@@ -74,16 +88,6 @@ def towards_queries(logits: Tensor, query: Tensor, positive: Tensor, wrong: Tens
     repeated = same.tril(-1).any(dim=1)  # a query that several rows ask counts once, as a document does
     own = torch.eye(len(query), dtype=torch.bool, device=query.device)
     return logsumexp_masked(reverse, (wrong & ~same & ~repeated) | own) - reverse.diagonal()
-
-
-def documents(step: Step) -> Tensor:
-    """Bool [U]: which inputs of the batch are documents."""
-    is_document = torch.zeros(len(step.unique), dtype=torch.bool, device=step.unique.device)
-    for role in ("positive", "negative"):
-        index = step.index.get(role)
-        if index is not None:
-            is_document[index[index >= 0]] = True
-    return is_document
 
 
 def softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:

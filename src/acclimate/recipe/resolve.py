@@ -1,6 +1,5 @@
 """Decides every ``auto`` from the data and the machine, and says why."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -9,7 +8,7 @@ from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
 from acclimate.methods import Method
 from acclimate.methods.full import Full
-from acclimate.objectives import ObjectiveSpec
+from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.infonce import InfoNCESpec
 from acclimate.recipe.tree import DataSettings, Recipe, TrainingSettings
@@ -19,6 +18,7 @@ from acclimate.regularizers.distill import DistillSpec
 _MAX_LENGTH = 256  # tokens: longer passages cost quadratic attention and seldom change which document is right
 _ITERATIONS = 30.0  # of an optimizer that searches along a line
 _FIRST_STEP = 1.0  # that it tries: along its direction, the full step is the right one once it knows the curvature
+_ROWS = {"pairs": "pairs", "scored": "scored pairs", "labeled": "labeled texts"}
 _FEW_ROWS = 2_000  # up to which reading all of them for one step is cheap
 
 #: The article's ranges. Outside of them a run goes on, with a line that says so.
@@ -128,7 +128,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
-    _check_objectives(decided.objectives, facts.kind)
+    for objective in decided.objectives:
+        _check_rows(objective, facts.kind)
     mining = _mining(recipe.data, decided, facts.kind)
     resolved = _written(recipe, decided)
     reasons = (
@@ -174,15 +175,12 @@ def _check_line_search(training: TrainingSettings, rows: int) -> None:
         raise UsageError(problem, f"{remedy}; training.micro_batch bounds the memory")
 
 
-def _check_objectives(objectives: Sequence[ObjectiveSpec], data: str) -> None:
-    for objective in objectives:
-        reads_scores = "score" in objective.build().columns
-        if data == "scored" and not reads_scores:
-            problem = f"objective {objective.kind} needs right documents, and the data has scores"
-            raise UsageError(problem, "take cosent or auto")
-        if data != "scored" and reads_scores:
-            problem = f"objective {objective.kind} needs a score column, and the data has none"
-            raise UsageError(problem, "take infonce or auto")
+def _check_rows(objective: ObjectiveSpec, kind: str) -> None:
+    if kind not in objective.rows:
+        fitting = ", ".join(known for known in OBJECTIVES if kind in OBJECTIVES[known].rows)
+        needed = " or ".join(_ROWS[rows] for rows in objective.rows)
+        problem = f"objective {objective.kind} learns from {needed}, and the data has {_ROWS[kind]}"
+        raise UsageError(problem, f"take auto, or one of {fitting}")
 
 
 def _mining(data: DataSettings, decided: Decided, kind: str) -> tuple[str, ...]:

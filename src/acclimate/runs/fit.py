@@ -19,6 +19,7 @@ from acclimate.engine.loop import Callbacks, Progress, Trainer
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import check_precision, fastest_precision
 from acclimate.evaluation import (
+    ClassificationTask,
     Encode,
     GeneralOutcome,
     Outcome,
@@ -31,6 +32,7 @@ from acclimate.evaluation import (
     judge,
     passes,
 )
+from acclimate.evaluation.classification import classification_metrics
 from acclimate.evaluation.efficiency import count_peak_from_here, model_bytes, peak_memory_bytes
 from acclimate.evaluation.probe import guard_texts
 from acclimate.methods.delta import write_delta
@@ -50,7 +52,7 @@ from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
-from acclimate.runs.training import Sizes, build_trainer
+from acclimate.runs.training import Sizes, build_trainer, facts_of, heads_of
 from acclimate.runs.workspace import MetricsLog, Workspace
 
 if TYPE_CHECKING:
@@ -168,6 +170,7 @@ class _Run:
             after, general_after = before, general_before
         else:
             alpha, trials = self._merge(trainer)
+            self.encoder.heads = heads_of(trainer.unit)  # a head of the base's vectors would not tell these apart
             self._write_delta(trainer, sizes)
             self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
@@ -211,6 +214,9 @@ class _Run:
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
         for spec in plan.decided.regularizers:
             spec.build().begin(groups)
+        seen = facts_of(self.prepared.train, self.prepared.kind, trial)
+        for objective in plan.decided.objectives:
+            objective.at_all_sizes(seen)
         return plan
 
     def _mining_of(self, recipe: Recipe) -> Mining | None:
@@ -361,7 +367,9 @@ class _Run:
         """What trained, where that is less than the model. Before it is folded in: then it is no part of its own."""
         if sizes.trainable_parameters < _SMALLER * sum(p.numel() for p in self.encoder.parameters()):
             base = {"name": self.recipe.base, "fingerprint": fingerprint(self.base)}
-            write_delta(self._delta, self.plan.decided.method, self.encoder, trainer.parameters, base)
+            own = {id(p) for p in trainer.unit.objectives.parameters()}
+            of_encoder = {name: p for name, p in trainer.parameters.items() if id(p) not in own}
+            write_delta(self._delta, self.plan.decided.method, self.encoder, of_encoder, base)
 
     @property
     def _delta(self) -> Path:
@@ -397,6 +405,7 @@ class _Run:
             "primary_metric": before.main_metric,
             "test": {"before": before.metrics, "after": after.metrics, "delta": delta},
             "general": {"before": general_before.metrics, "after": general_after.metrics, "delta": general_delta},
+            **self._scores_of_heads(),
             "merge": {
                 "alpha": alpha,
                 "trials": [{"alpha": t.alpha, "dev": t.target, "general": t.general} for t in trials],
@@ -415,6 +424,17 @@ class _Run:
             },
             "gate": {"verdict": verdict.verdict, "passed": verdict.passed, "reasons": verdict.reasons},
         }
+
+    def _scores_of_heads(self) -> dict[str, Any]:
+        """What each head of the tuned model makes of the test texts."""
+        task, found = self.prepared.test, {}
+        if isinstance(task, ClassificationTask):
+            for name in self.encoder.heads:
+                metrics = classification_metrics(self.encoder.predict(task.test_texts, name), task.test_labels)
+                told = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
+                self.show.say(f"head {name} on test: {told}")
+                found[name] = metrics
+        return {"heads": found} if found else {}
 
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         """Writes the models, then the figures, then the report; removes what only training needed."""

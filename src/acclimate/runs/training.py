@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.examples import Example, Kind
 from acclimate.data.features import build_store
-from acclimate.data.pairs import PairTable, TextNumbers, pair_table
+from acclimate.data.pairs import PairTable, TextNumbers, labels_of, pair_table
 from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
@@ -27,6 +27,7 @@ from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation import Encode
 from acclimate.evaluation.probe import guard_texts
+from acclimate.objectives import Facts, Objective
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from acclimate.model.encoder import Encoder
+    from acclimate.model.heads import Head
     from acclimate.regularizers import Regularizer
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ T = TypeVar("T")
 Renewal = Callable[[PairTable, TextNumbers], Callable[[int], PairTable] | None]
 
 _ENCODED = 20_000  # texts whose vectors are in memory at a time
+_HEADS_LR = 2e-3  # ten times that of full tuning
 
 #: Texts by stream name. A regularizer names the stream that it wants.
 _STREAMS = {"general": guard_texts}
@@ -97,12 +100,14 @@ def build_trainer(
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
     streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
-    feed = _feed(plan, encoder, kind, train, workspace, streams, untuned, renewal)
+    facts = facts_of(train, kind, encoder)
+    objectives = _named([(spec.kind, (spec.at_all_sizes(facts), spec.weight)) for spec in decided.objectives])
+    wanted = [objective for objective, _ in objectives.values()]
+    feed = _feed(plan, encoder, kind, train, workspace, streams, wanted, untuned, renewal)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
-    objectives = _named([(spec.kind, (spec.build(), spec.weight)) for spec in decided.objectives])
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
-    groups = [*groups, *_heads(unit)]
+    groups = [*groups, *_heads(unit, decided.method.default_lr)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
@@ -130,6 +135,24 @@ def build_trainer(
     )
     keep_states = partial(_keep_states, plan, encoder, feed, workspace, say, adapted) if training.cache else None
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
+
+
+def facts_of(train: Sequence[Example], kind: Kind, encoder: "Encoder") -> Facts:
+    """What objectives may know of the rows and of the encoder before the first step."""
+    match kind:
+        case Kind.LABELED:
+            return Facts(encoder.dimension, labels=labels_of(train))
+        case Kind.SCORED:
+            scores = {float(e.score) for e in train if e.score is not None}
+            return Facts(encoder.dimension, scores=(min(scores), max(scores)), binary=len(scores) == 2)
+        case _:
+            return Facts(encoder.dimension)
+
+
+def heads_of(unit: TrainingUnit) -> "dict[str, Head]":
+    """The heads that objectives trained, by the name of the objective."""
+    found = {name: cast("Objective", objective).head() for name, objective in unit.objectives.items()}
+    return {name: head for name, head in found.items() if head is not None}
 
 
 def _keep_states(
@@ -197,6 +220,7 @@ def _feed(
     train: Sequence[Example],
     workspace: Workspace,
     streams: Mapping[str, _Texts],
+    objectives: Sequence[Objective],
     untuned: Callable[[], Encode],
     renewal: Renewal | None,
 ) -> Feed:
@@ -216,7 +240,7 @@ def _feed(
             {role: encoder.prompt_length(role) for role in readings},
             _store_key(plan, readings, numbers),
         )
-    guided = any(spec.build().guided for spec in plan.decided.objectives)
+    guided = any(objective.guided for objective in objectives)
     guide = _said_by(untuned(), numbers, workspace.cache / "guide.npy") if guided else None
     give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
     data = plan.recipe.data
@@ -226,7 +250,7 @@ def _feed(
         streams={name: Stream(features[name], stream.frozen, stream.size) for name, stream in streams.items()},
         batch_size=plan.decided.batch_size,
         seed=derive_seed(plan.recipe.training.seed, "feed"),
-        positives=data.positives_a_row,
+        positives=data.positives_a_row if any("positive" in o.columns for o in objectives) else 0,
         negatives=data.negatives_a_row,
         fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
         guide=guide,
@@ -277,9 +301,9 @@ def _named(members: Sequence[tuple[str, T]]) -> dict[str, T]:
     return named
 
 
-def _heads(unit: TrainingUnit) -> list[ParamGroup]:
-    """What objectives and regularizers train of their own, at ten times the rate of the encoder."""
+def _heads(unit: TrainingUnit, method_lr: float) -> list[ParamGroup]:
+    """What objectives and regularizers train of their own; by default at one rate, whatever the method's is."""
     parts: list[nn.Module] = [unit.objectives, unit.regularizers]
     names = {id(p): name for name, p in unit.named_parameters()}
     own = {names[id(p)]: p for part in parts for p in part.parameters()}
-    return [ParamGroup("heads", own, lr_scale=10.0)] if own else []
+    return [ParamGroup("heads", own, lr_scale=_HEADS_LR / method_lr)] if own else []
