@@ -35,6 +35,7 @@ from acclimate.evaluation.probe import guard_texts
 from acclimate.methods.delta import write_delta
 from acclimate.model.bases import fingerprint
 from acclimate.model.bases import resolve as resolve_base
+from acclimate.model.static import mean_square
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.recipe.read import write_recipe
 from acclimate.recipe.resolve import Facts, Plan, resolve
@@ -195,6 +196,7 @@ class _Run:
             device=device,
             precision=fastest_precision(device),
             packs=torch.device(device).type == "cpu" and self.encoder.packs,
+            table_scale=mean_square(self.encoder.token_embedding().weight) if self.encoder.depth == 1 else None,
         )
         plan = resolve(self.request.recipe, facts)
         known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best
@@ -248,7 +250,7 @@ class _Run:
         return self.encoder.encode(texts, role, progress=self.show.encoding)
 
     def _encode_base(self) -> Encode:
-        if not self.recipe.training.cache:
+        if not self.recipe.training.cache or self.encoder.depth == 1:  # a table is read sooner than the cache
             return self._encode
         return KnownVectors(self.encoder, self.base, progress=self.show.encoding).encode
 
@@ -387,8 +389,7 @@ class _Run:
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         """Writes the models, then the figures, then the report; removes what only training needed."""
         workspace, request = self.workspace, self.request
-        standard = not self.encoder.extensions
-        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=standard)
+        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=self.encoder.standard)
         tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
         if tuned_wins:
             save_encoder(self.encoder, workspace.model, card)
