@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from acclimate.core.errors import UsageError
 from acclimate.model.encoder import Encoder
-from acclimate.model.static import StaticEncoder, cut_at
+from acclimate.model.static import ENDLESS, StaticEncoder, cut_at
 from acclimate.model.tokens import ENCODED_TOKENS, Tokens
 
 _SMOOTHING = 1e-4  # a: tokens rarer than that keep their length
@@ -46,13 +46,13 @@ def distilled(
         problem = f"{dimensions} dimensions cannot be had from a model of {encoder.dimension}"
         raise UsageError(problem, f"take 1 to {encoder.dimension}")
     tokenizer = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
-    cut_at(tokenizer, 2**31 - 1)
+    cut_at(tokenizer, ENDLESS)  # a tokenizer.json may pad too, and padding counts as special
     size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     names = {number: token for token, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     special = set(encoder.tokenizer.all_special_ids)
     said = [token for token in range(size) if token in names and token not in special]
     said = [token for token in said if not _UNUSED.fullmatch(names[token])]
-    vectors = _alone(encoder, said, progress)
+    vectors = _alone(encoder, tokenizer, said, progress)
     table = np.zeros((size, dimensions), dtype=np.float32)
     table[said] = principal(vectors, dimensions) * rank_weights(len(said))[:, None]
     return StaticEncoder(torch.from_numpy(table), tokenizer)
@@ -75,12 +75,13 @@ def rank_weights(count: int) -> NDArray[np.float32]:
     return weights
 
 
-def _alone(encoder: Encoder, said: list[int], progress: Callable[[int, int], None] | None) -> NDArray[np.float32]:
+def _alone(
+    encoder: Encoder, tokenizer: Tokenizer, said: list[int], progress: Callable[[int, int], None] | None
+) -> NDArray[np.float32]:
     """The transformer's vector of each token between its special tokens [N, H]."""
-    around = encoder.tokenizer.backend_tokenizer.encode("a")
-    first = around.special_tokens_mask.index(0) if 0 in around.special_tokens_mask else 0
-    last = len(around.ids) - around.special_tokens_mask[::-1].index(0) if 0 in around.special_tokens_mask else first
-    before, after = around.ids[:first], around.ids[last:]
+    around = tokenizer.encode("a")
+    of_text = [place for place, special in enumerate(around.special_tokens_mask) if not special]
+    before, after = around.ids[: of_text[0]], around.ids[of_text[-1] + 1 :]
     vectors = np.empty((len(said), encoder.dimension), dtype=np.float32)
     for start in range(0, len(said), _AT_A_TIME):
         texts = [[*before, token, *after] for token in said[start : start + _AT_A_TIME]]

@@ -116,4 +116,4 @@ def cut_at(tokenizer: Tokenizer, length: int) -> None:
 
 def mean_square(table: Tensor) -> float:
     """The root of the mean square of a table's numbers: what a step of a rate is large or small beside."""
-    return float(torch.linalg.vector_norm(table) / table.numel() ** 0.5)
+    return float(torch.linalg.vector_norm(table.detach()) / table.numel() ** 0.5)

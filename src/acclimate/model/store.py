@@ -33,7 +33,8 @@ from acclimate.model.embedder import Embedder
 from acclimate.model.encoder import Encoder
 from acclimate.model.extension import Extension, extend
 from acclimate.model.extensions import EXTENSIONS
-from acclimate.model.layout import Layout, modules_config, pooling_config, read_json, read_layout
+from acclimate.model.items_folder import read_item_file, read_items, write_items
+from acclimate.model.layout import ITEMS, Layout, modules_config, pooling_config, read_json, read_layout
 from acclimate.model.pooling import Pooling
 from acclimate.model.static_folder import path_of, read_static, write_static
 
@@ -45,7 +46,8 @@ _SAVE_AGAIN = "fetch or save the model again"
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """Reads a sentence-transformers folder (either generation) or a plain transformers folder. fp32, on the CPU.
+    """Reads a sentence-transformers folder (either generation), a plain transformers folder or one of model2vec's, or an
+    item table's folder or file. fp32, on the CPU.
 
     No code and no pickle of the folder is run; nothing is fetched.
 
@@ -53,6 +55,8 @@ def load_encoder(folder: Path) -> Encoder:
         UsageError: not a model folder, or one with parts that are not supported.
         DataError: files that are damaged or missing.
     """
+    if folder.is_file():
+        return cast("Encoder", read_item_file(folder)).eval()
     layout = read_layout(folder)
     encoder = cast("Encoder", _HEADS[layout.head].read(layout))  # the others have what is asked of one
     encoder.dense.extend(_dense(path) for path in layout.dense)
@@ -78,6 +82,11 @@ def _read_transformer(layout: Layout) -> Encoder:
         lower_case=layout.lower_case,
         notes=layout.notes + notes,
     )
+
+
+def reads_ids(folder: Path) -> bool:
+    """Whether a model is an item table."""
+    return folder.is_file() or read_layout(folder).head == ITEMS
 
 
 def save_encoder(encoder: Encoder, folder: Path, card: str | None = None) -> None:
@@ -346,6 +355,7 @@ class _Head:
 _HEADS = {
     "Transformer": _Head(_read_transformer, _write_transformer),
     "StaticEmbedding": _Head(read_static, write_static, path_of),
+    ITEMS: _Head(read_items, write_items),
 }
 
 

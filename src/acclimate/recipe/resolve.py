@@ -44,6 +44,7 @@ class Facts:
         precision: the fastest format that the device has.
         packs: whether the base reads texts one after another in one row.
         table_scale: the root mean square of a base that is nothing but a table, None for all others.
+        reads: what the base encodes.
     """
 
     rows: int
@@ -55,6 +56,7 @@ class Facts:
     precision: Precision
     packs: bool
     table_scale: float | None = None
+    reads: Literal["texts", "ids"] = "texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Plan:
     decided: Decided
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
+def _kept(facts: Facts) -> tuple[RegularizerSpec, ...]:
+    return (DistillSpec(),) if facts.reads == "texts" else ()
 
 
 def _table_plan(facts: Facts, method: Method) -> tuple[int, float, float]:
@@ -135,7 +141,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
-        regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
+        regularizers=_kept(facts) if recipe.regularizers == "auto" else recipe.regularizers,
         optimizer=training.optimizer,
         lr=default_lr if training.lr == "auto" else training.lr,
         weight_decay=0.0 if searches else training.weight_decay,

@@ -14,8 +14,9 @@ from torch import nn
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.examples import Example, Kind
-from acclimate.data.features import build_store
-from acclimate.data.pairs import TextNumbers, pair_table
+from acclimate.data.features import FeatureStore, build_store
+from acclimate.data.items import ItemRows, item_table
+from acclimate.data.pairs import PairTable, TextNumbers, pair_table
 from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
@@ -55,7 +56,7 @@ def build_trainer(
     plan: Plan,
     encoder: "Encoder",
     kind: Kind,
-    train: Sequence[Example],
+    train: Sequence[Example] | ItemRows,
     workspace: Workspace,
     callbacks: Callbacks,
     checkpoints: CheckpointStore,
@@ -173,11 +174,40 @@ def _feed(
     plan: Plan,
     encoder: "Encoder",
     kind: Kind,
-    train: Sequence[Example],
+    train: Sequence[Example] | ItemRows,
     workspace: Workspace,
     streams: Mapping[str, _Texts],
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
+    match train:
+        case ItemRows() as pairs:
+            table, store = item_table(pairs, roles_differ=encoder.adapts_queries_alone)
+            features: dict[str, NDArray[np.int64]] = {}
+        case examples:
+            table, store, features = _texts_in_numbers(plan, encoder, kind, examples, workspace, streams)
+    give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
+    data = plan.recipe.data
+    return Feed(
+        table=table,
+        store=store,
+        streams={name: Stream(features[name], stream.frozen, stream.size) for name, stream in streams.items()},
+        batch_size=plan.decided.batch_size,
+        seed=derive_seed(plan.recipe.training.seed, "feed"),
+        positives=data.positives_a_row,
+        negatives=data.negatives_a_row,
+        fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
+    )
+
+
+def _texts_in_numbers(
+    plan: Plan,
+    encoder: "Encoder",
+    kind: Kind,
+    train: Sequence[Example],
+    workspace: Workspace,
+    streams: Mapping[str, _Texts],
+) -> tuple[PairTable, FeatureStore, "dict[str, NDArray[np.int64]]"]:
+    """The rows, the tokens of their texts, and the numbers of each stream's texts."""
     readings = {role: encoder.reading(role) for role in ("query", "document")}
     numbers = TextNumbers(readings)
     table = pair_table(train, kind, numbers)
@@ -192,18 +222,7 @@ def _feed(
             {role: encoder.prompt_length(role) for role in readings},
             _store_key(plan, readings, numbers),
         )
-    give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
-    data = plan.recipe.data
-    return Feed(
-        table=table,
-        store=store,
-        streams={name: Stream(features[name], stream.frozen, stream.size) for name, stream in streams.items()},
-        batch_size=plan.decided.batch_size,
-        seed=derive_seed(plan.recipe.training.seed, "feed"),
-        positives=data.positives_a_row,
-        negatives=data.negatives_a_row,
-        fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
-    )
+    return table, store, features
 
 
 @contextmanager
