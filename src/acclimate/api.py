@@ -415,6 +415,30 @@ def fit_vectors(
     return VectorRun(Path(out), run_fit(request, Show(quiet=quiet)))
 
 
+def distill_static(base: str | Path, out: str | Path, dimensions: int = 256) -> "Encoder":
+    """A static model out of a transformer: a table with a row for each token, which `fit` tunes as any other base.
+
+    A text is the mean of its tokens' rows, a few hundred times as fast as a transformer. The folder is read by
+    sentence-transformers and model2vec too.
+
+    Args:
+        base: the transformer, as `load` takes it.
+        out: the folder of the result.
+        dimensions: of the result, at most those of the transformer.
+
+    Returns:
+        the static model, loaded from ``out``.
+
+    Raises:
+        UsageError: no such model, one that is a table already or has fewer dimensions, or ``out`` is something else.
+        ResourceError: no room.
+    """
+    from acclimate.runs.export import export
+
+    export(str(base), "static", Path(out), dimensions=dimensions)
+    return load(out)
+
+
 def load_adapter(path: str | Path) -> "VectorAdapter":
     """The adapter that `fit_vectors` left in a run folder; its ``transform(vectors, role)`` changes vectors.
 

@@ -294,6 +294,27 @@ def encode(
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    to: Annotated[str, typer.Option(help="static: a table of token embeddings, without a transformer.")],
+    out: Annotated[Path, typer.Option(help="Folder of the result.")],
+    dimensions: Annotated[int | None, typer.Option(help="Of a static model. [256]")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model as one of another kind."""
+    from acclimate.runs.export import export as run_export
+    from acclimate.runs.show import Show
+
+    show = Show(quiet=quiet, json=json)
+    document = run_export(model, to, out, dimensions=dimensions, progress=show.encoding)
+    show.say(f"{model} -> {out}: {to}, {document['dimension']} dimensions")
+    if json:
+        _print_json(document)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/demo"),
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,

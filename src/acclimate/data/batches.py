@@ -11,7 +11,7 @@ import numpy as np
 from acclimate.core.nouns import Batch
 from acclimate.core.seeds import numpy_generator
 from acclimate.data.keys import AT_A_TIME, numbered
-from acclimate.data.pairs import PairTable
+from acclimate.data.pairs import PairTable, Ragged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,8 @@ def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list
     The result depends on nothing but the table, the batch size, the seed and the epoch.
     """
     count = batch_count(len(table), batch_size)
+    if table.crowded:  # what the loss masks either way
+        return np.array_split(numpy_generator(seed, "order", epoch).permutation(len(table)), count)
     capacity = [len(part) for part in np.array_split(np.arange(len(table)), count)]
     members = [array("q") for _ in range(count)]
     seen: list[set[int]] = [set() for _ in range(count)]  # the texts of each that other rows have too
@@ -94,6 +96,9 @@ def assemble(
 
     A row with more takes a random choice, again a pure function of (seed, epoch, row).
     """
+    if not table.own_among_positives and (table.positives.counts(rows) <= positives).all():
+        if (table.negatives.counts(rows) <= negatives).all():
+            return _assemble_all(table, rows)
     chosen = {
         "query": [table.query[row : row + 1] for row in rows],
         "positive": [
@@ -105,8 +110,41 @@ def assemble(
     unique = np.unique(np.concatenate([features for column in chosen.values() for features in column]))
     columns = {role: _padded(column, unique) for role, column in chosen.items() if any(map(len, column))}
     keys = table.document_key[unique]
-    relevant = np.stack([np.isin(keys, table.relevant[row]) for row in rows])
+    relevant = _named(keys, table.relevant, rows)
     return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows])
+
+
+def _assemble_all(table: PairTable, rows: "NDArray[np.int64]") -> Batch:
+    """The batch of rows of which everything is taken, without a look at each."""
+    joined = {
+        "query": (table.query[rows], np.ones(len(rows), dtype=np.int64)),
+        "positive": table.positives.joined(rows),
+        "negative": table.negatives.joined(rows),
+    }
+    unique = np.unique(np.concatenate([values for values, _ in joined.values()]))
+    columns = {}
+    for role, (values, counts) in joined.items():
+        width = int(counts.max())
+        if width == 0:
+            continue
+        column = np.full((len(rows), width), -1, dtype=np.int64)
+        column[np.arange(width) < counts[:, None]] = np.searchsorted(unique, values)
+        columns[role] = column
+    relevant = _named(table.document_key[unique], table.relevant, rows)
+    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows])
+
+
+def _named(keys: "NDArray[np.int64]", relevant: Ragged, rows: "NDArray[np.int64]") -> "NDArray[np.bool_]":
+    """Which keys [U] each row's array names [B, U]."""
+    distinct, place = np.unique(keys, return_inverse=True)
+    _, one_of, group = np.unique(relevant.which[rows], return_index=True, return_inverse=True)  # rows share arrays
+    values, counts = relevant.joined(rows[one_of])
+    found = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
+    hit = np.flatnonzero(distinct[found] == values)
+    named = np.zeros((len(one_of), len(distinct)), dtype=np.bool_)
+    named[np.repeat(np.arange(len(one_of)), counts)[hit], found[hit]] = True
+    of_rows = named.take(group, axis=0)
+    return of_rows if np.array_equal(distinct, keys) else of_rows.take(place, axis=1)
 
 
 def _choose(

@@ -46,9 +46,10 @@ class FeatureStore:
         self, features: "NDArray[np.int64]"
     ) -> tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]:
         """Token ids one after another [T], lengths [U] and prompt lengths [U] of some texts."""
-        parts = [self.ids[self.offsets[f] : self.offsets[f + 1]] for f in features]
-        lengths = np.array([len(part) for part in parts], dtype=np.int64)
-        ids = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, dtype=np.int64)
+        first = self.offsets[features]
+        lengths = self.offsets[features + 1] - first
+        before = np.cumsum(lengths) - lengths
+        ids = self.ids[np.repeat(first - before, lengths) + np.arange(lengths.sum())].astype(np.int64)
         self._leave()
         return ids, lengths, self.prompt_lengths[features].astype(np.int64)
 

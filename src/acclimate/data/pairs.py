@@ -49,6 +49,17 @@ class Ragged(Sequence["NDArray[np.int64]"]):
         """How long the array of each row is [N]."""
         return np.diff(self.starts)[self.which]
 
+    def counts(self, rows: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        """How long the arrays of some rows are [B]."""
+        group = self.which[rows]
+        return self.starts[group + 1] - self.starts[group]
+
+    def joined(self, rows: "NDArray[np.int64]") -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
+        """The arrays of some rows one after another [T], and how long each is [B]."""
+        first, counts = self.starts[self.which[rows]], self.counts(rows)
+        before = np.cumsum(counts) - counts
+        return self.values[np.repeat(first - before, counts) + np.arange(counts.sum())], counts
+
     @property
     def ends(self) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
         """The first and the last value of each row [N]; no array may be empty."""
@@ -72,6 +83,7 @@ class PairTable:
         label: [N] number of a labeled text's label among all labels in order, -1 elsewhere.
         own_among_positives: rows of one label share one array of its texts, and the row's own text is no answer to
             itself. An array a row would take memory that grows with the square of the rows.
+        crowded: so many rows share their texts that batches without repeated ones cannot be had.
     """
 
     ids: Sequence[str]
@@ -84,6 +96,7 @@ class PairTable:
     target: "NDArray[np.float32]"
     label: "NDArray[np.int64]"
     own_among_positives: bool = False
+    crowded: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)

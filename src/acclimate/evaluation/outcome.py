@@ -75,12 +75,14 @@ class GeneralOutcome:
 
     @property
     def score(self) -> float:
-        """Unweighted mean of the main metrics."""
-        return float(np.mean([outcome.main for outcome in self.outcomes]))
+        """Unweighted mean of the main metrics; 0 of no task, which can't fall."""
+        return float(np.mean([outcome.main for outcome in self.outcomes])) if self.outcomes else 0.0
 
     @property
     def metrics(self) -> dict[str, float]:
         """``score`` and ``task/metric`` for every metric; with one task its metrics under their own names."""
+        if not self.outcomes:
+            return {}
         return {"score": self.score, **self.named([outcome.metrics for outcome in self.outcomes])}
 
     def named(self, values: Sequence[Mapping[str, Value]]) -> dict[str, Value]:

@@ -60,6 +60,7 @@ def rank_documents(
     relevant: Sequence[Mapping[int, int]],
     *,
     document_order: Rows | None = None,
+    excluded: Sequence[Sequence[int]] = (),
     top_k: int = 100,
     block_bytes: int = 16 << 20,
 ) -> Ranking:
@@ -73,7 +74,8 @@ def rank_documents(
         document_embeddings: ``[M, D]``; read once from first to last, so that a memory map serves.
         relevant: for each query, document row -> grade; grades of zero and below count as not relevant.
         document_order: ``[M]`` from ``document_order(ids)`` for the tie rule; by row number when there are no ids.
-        top_k: how many documents at the top are kept.
+        excluded: for each query, document rows that are left out for it, none of them relevant; nothing by default.
+        top_k: how many documents at the top are kept, fewer where a query has not so many.
         block_bytes: the most that one block of scores may occupy (one document for 256 queries at least).
 
     Raises:
@@ -89,7 +91,8 @@ def rank_documents(
     order = np.arange(len(documents)) if document_order is None else document_order
     scorer = _Scorer(queries, documents)
     above = _Above(scorer, order, starts, rows)
-    top = _Top(scorer, order, min(top_k, len(documents)))
+    left_out = [np.unique(np.asarray(some, dtype=np.int64)) for some in excluded]
+    top = _Top(scorer, order, min(top_k, len(documents) - max(map(len, left_out), default=0)))
     height = min(QUERIES_A_BLOCK, len(queries))
     width = max(1, min(block_bytes // (4 * height), len(documents)))
     products = _products(queries, documents, height * width)
@@ -97,8 +100,11 @@ def rank_documents(
         for upper in range(0, len(queries), height):
             block = products(slice(upper, upper + height), slice(left, left + width))
             for query, row in enumerate(block, upper):
+                if left_out:
+                    first, last = np.searchsorted(left_out[query], (left, left + len(row)))
+                    row[left_out[query][first:last] - left] = -np.inf
                 limit = top.limit(query, row)
-                columns = np.flatnonzero(row >= limit)
+                columns = np.flatnonzero((row >= limit) & (row > -np.inf) if left_out else row >= limit)
                 highest = row[columns]
                 top.see(query, left + columns, highest)
                 for entry in above.entries(query):

@@ -104,7 +104,7 @@ def _retrieval(task: RetrievalTask, encode: Encode) -> Outcome:
     # Indexing copies: only when texts repeat is a second matrix worth its memory.
     documents = distinct_documents if len(distinct) == len(row_of) else distinct_documents[row_of]
     order = ranking.document_order(task.document_ids)
-    places = ranking.rank_documents(queries, documents, task.relevant, document_order=order)
+    places = ranking.rank_documents(queries, documents, task.relevant, document_order=order, excluded=task.excluded)
     scores = retrieval.retrieval_metrics(places)
     pairs = (np.repeat(np.arange(len(queries)), np.diff(places.starts)), row_of[places.rows])
     shape = geometry.geometry_metrics(queries, distinct_documents, pairs)

@@ -9,7 +9,8 @@ from typing import ClassVar, TypeAlias
 class RetrievalTask:
     """Find the relevant documents of each query among all documents.
 
-    ``relevant[q]`` maps the row of a document to its grade above zero.
+    ``relevant[q]`` maps the row of a document to its grade above zero. ``excluded[q]``, where given, are the rows of
+    documents that are not ranked for the query, since it is known of them already: none of them may be relevant.
     """
 
     main_metric: ClassVar[str] = "ndcg@10"
@@ -19,6 +20,7 @@ class RetrievalTask:
     document_ids: Sequence[str]
     documents: Sequence[str]
     relevant: Sequence[dict[int, int]]
+    excluded: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True, slots=True)

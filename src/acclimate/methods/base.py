@@ -30,6 +30,8 @@ class Method(Spec):
 
     #: The learning rate that ``auto`` stands for, with batches of 64.
     default_lr: ClassVar[float] = 2e-4
+    #: Whether it trains the embedding table, which is all there is of some bases.
+    trains_table: ClassVar[bool] = False
     #: Whether the vectors are the base's before the first step.
     starts_as_base: ClassVar[bool] = True
 

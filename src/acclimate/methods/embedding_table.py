@@ -17,6 +17,7 @@ class EmbeddingTable(Method):
 
     summary: ClassVar[str] = "only the token embedding table trains"
     default_lr: ClassVar[float] = 2e-3
+    trains_table: ClassVar[bool] = True
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""

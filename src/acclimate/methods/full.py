@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
 
 class Full(Method):
-    """All weights. ``table_lr_scale: 0`` leaves the token table as it is."""
+    """All weights. ``table_lr_scale: 0`` leaves the token table as it is; where it is all there is, its rate is full."""
 
     kind: Literal["full"] = "full"
     table_lr_scale: NonNegativeFloat = TABLE_LR_SCALE
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     summary: ClassVar[str] = "every weight trains, the embedding table at a tenth of the rate"
+    trains_table: ClassVar[bool] = True
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
         freeze_all(encoder)
         found = parts(encoder)
         depth = len(found.blocks)
+        if found.tunable.keys() == found.token_table.keys():
+            return [open_table(encoder, lr_scale=1.0)]
         if self.layer_decay == 1:
             groups = open_groups("encoder", {n: p for n, p in found.tunable.items() if n not in found.token_table})
         elif not depth:

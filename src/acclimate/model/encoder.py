@@ -1,12 +1,10 @@
 """Text to unit vectors: tokenizer, backbone, pooling, dense layers, adapters of the vectors, normalization."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -14,6 +12,7 @@ from acclimate.core.errors import UsageError
 from acclimate.model.attention import Packing, has_interface, packed, use_fast_attention
 from acclimate.model.backbone import blocks, first_position, hidden_size, padding_id, position_limit
 from acclimate.model.dense import Dense
+from acclimate.model.embedder import CHUNK, Embedder
 from acclimate.model.linear import use_fast_products
 from acclimate.model.pooling import Pooling
 from acclimate.model.prefix import frozen_depth, resumed, run_until, states_of
@@ -30,18 +29,10 @@ from acclimate.model.tokens import (
     pad,
 )
 
-if TYPE_CHECKING:
-    from acclimate.model.extension import Extension
-    from acclimate.model.heads import Head
-
 __all__ = ["CHUNK", "Encoder", "Tokens"]
 
-# A role's prompt is the first of these names that the model has, else none: sentence-transformers' encode_query and
-# encode_document do not fall back to the default prompt either.
-_PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 _ALIKE = 1e-4  # of the largest state: rounding stays a hundred times below, a leak between texts far above
 _MANY_POSITIONS = 1024  # tokens; beyond it, the trial of packing would take seconds
-CHUNK = 4096  # texts tokenized at once by encode: bounds memory, long enough for sorting to save the padding
 _BREAKS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)  # how a backbone fails a trial
 
 
@@ -53,7 +44,7 @@ class _Given:
     states: Tensor | None = None
 
 
-class Encoder(nn.Module):
+class Encoder(Embedder):
     """A text encoder. Its vectors have length one.
 
     Args:
@@ -73,6 +64,8 @@ class Encoder(nn.Module):
         UsageError: max_length exceeds what the backbone has positions for.
     """
 
+    head: ClassVar[str] = "Transformer"
+
     def __init__(
         self,
         backbone: PreTrainedModel,
@@ -88,22 +81,15 @@ class Encoder(nn.Module):
         lower_case: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(normalize, prompts, default_prompt_name, truncate_dim, notes)
         use_fast_attention(backbone)
         use_fast_products(backbone)
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.pooling = pooling
         self.dense = nn.ModuleList(dense)
-        self.vector_adapters = nn.ModuleList()  # each (vectors [U, D], queries [U]) -> [U, D]; often none
-        self.normalize = normalize
-        self.prompts = prompts or {}
-        self.default_prompt_name = default_prompt_name
-        self.truncate_dim = truncate_dim
+        self.vector_adapters = nn.ModuleList()
         self.lower_case = lower_case
-        self.notes = notes
-        self.heads: dict[str, Head] = {}  # by name; what tells labels from the vectors
-        self.extensions: list[Extension] = []  # what else is in the modules; `extend` adds to it
         self._padding_id = padding_id(backbone, tokenizer)
         self._first_position = first_position(backbone)
         self._packs: bool | None = None
@@ -135,17 +121,9 @@ class Encoder(nn.Module):
         return wanted if limit is None else min(wanted, limit)
 
     @property
-    def dimension(self) -> int:
-        """D, the size of the vectors."""
-        size = hidden_size(self.backbone) * len(self.pooling.modes)
-        for layer in self.dense:
-            size = layer.linear.out_features  # type: ignore[union-attr, assignment]
-        return min(size, self.truncate_dim or size)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the token embeddings are."""
-        return self.token_embedding().weight.device
+    def width(self) -> int:
+        """See `Embedder.width`."""
+        return hidden_size(self.backbone) * len(self.pooling.modes)
 
     @property
     def depth(self) -> int:
@@ -161,32 +139,6 @@ class Encoder(nn.Module):
         table = self.backbone.get_input_embeddings()
         assert isinstance(table, nn.Embedding)
         return table
-
-    def prompt(self, role: str | None) -> str:
-        """The text put before texts of this role, empty for none.
-
-        Raises:
-            UsageError: a role other than query and document that is no prompt's name.
-        """
-        if role is None:
-            return self.prompts[self.default_prompt_name] if self.default_prompt_name is not None else ""
-        if role not in self.prompts and role not in _PROMPT_NAMES:
-            known = ", ".join(sorted({*self.prompts, *_PROMPT_NAMES}))
-            raise UsageError(f"the model has no prompt for role {role!r}", f"use one of {known}")
-        names = _PROMPT_NAMES.get(role, (role,))
-        return next((self.prompts[name] for name in names if name in self.prompts), "")
-
-    def reading(self, role: str | None) -> tuple[str, bool]:
-        """How texts of a role are read: its prompt, and whether they are adapted as queries alone are.
-
-        Roles with equal readings give a text the same vector.
-        """
-        return self.prompt(role), role == "query" and self.adapts_queries_alone
-
-    @property
-    def adapts_queries_alone(self) -> bool:
-        """Whether an adapter leaves documents as they are."""
-        return any(adapter.queries_alone for adapter in self.vector_adapters)
 
     def prompt_length(self, role: str | None) -> int:
         """Leading tokens of this role's texts that pooling leaves out: 0 unless ``include_prompt`` is false."""
@@ -221,10 +173,7 @@ class Encoder(nn.Module):
             return torch.zeros(0, self.dimension, device=self.device)
         moved = self._moved(tokens)
         known = moved.states if moved.depth == self.depth else None
-        vectors = self._plain_vectors(moved, tokens_a_pass) if known is None else known
-        for adapter in self.vector_adapters:
-            vectors = adapter(vectors, moved.queries)
-        return F.normalize(vectors, dim=-1)  # [U, D]; eps keeps zeros zeros
+        return self._finished(self._plain_vectors(moved, tokens_a_pass) if known is None else known, moved)
 
     def _plain_vectors(self, moved: Tokens, tokens_a_pass: int) -> Tensor:
         """Vectors before adapters and normalization. fp32 [U, D]."""
@@ -235,9 +184,7 @@ class Encoder(nn.Module):
             given = _Given(0, self.token_embedding()(moved.ids))
         pooled = self._pooled_packed if self.packs else self._pooled_padded
         vectors = torch.cat([pooled(pad(moved, rows, self._padding_id), given) for rows in passes])
-        for layer in self.dense:
-            vectors = layer(vectors)
-        return vectors.float()[torch.cat(passes).argsort(), : self.truncate_dim]
+        return self._through_dense(vectors)[torch.cat(passes).argsort()]
 
     def lower_states(self, tokens: Tokens, depth: int) -> Tensor:
         """What the block below ``depth`` says of each token, without gradients. fp32 [T, H].
@@ -331,12 +278,6 @@ class Encoder(nn.Module):
             self.train(training)
         return bool(((together - padded).abs().amax() <= _ALIKE * padded.abs().amax()).item())
 
-    def _moved(self, tokens: Tokens) -> Tokens:
-        device = self.device
-        ids, lengths, prompts = (t.to(device) for t in (tokens.ids, tokens.lengths, tokens.prompt_lengths))
-        states, queries = (None if t is None else t.to(device) for t in (tokens.states, tokens.queries))
-        return Tokens(ids, lengths, prompts, tokens.depth, states, queries)
-
     def _passes(self, tokens: Tokens, tokens_a_pass: int) -> list[Tensor]:
         """Which texts [B_i] go through the backbone together."""
         lengths = tokens.lengths.cpu()
@@ -414,67 +355,6 @@ class Encoder(nn.Module):
             return torch.arange(batch.ids.shape[1], device=batch.ids.device).expand(batch.ids.shape)
         seen = batch.ids != self._padding_id
         return seen.cumsum(1) * seen + self._first_position - 1
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        role: str | None = "document",
-        *,
-        precision: Literal["fp32", "bf16"] = "fp32",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> np.ndarray:
-        """Unit vectors of the texts. Texts that are the same are read once.
-
-        Args:
-            texts: N texts.
-            role: query or document: which saved prompt is put before them. None takes the model's default prompt.
-            precision: of the backbone's arithmetic; the vectors are float32 always.
-            progress: told (texts done, texts in all) after each part.
-
-        Returns:
-            float32 [N, D], each row of length one (or zero, for a text that has no tokens).
-
-        Raises:
-            UsageError: an unknown role.
-        """
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        prompt_length = self.prompt_length(role)
-        training = self.training
-        self.eval()
-        try:
-            for start in range(0, len(texts), CHUNK):
-                chunk = texts[start : start + CHUNK]
-                places = {text: place for place, text in enumerate(dict.fromkeys(chunk))}
-                tokens = Tokens.of(self.tokenize(list(places), role), prompt_length, queries=role == "query")
-                with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    distinct = self(tokens, ENCODED_TOKENS).cpu().numpy()
-                vectors[start : start + len(chunk)] = distinct[[places[text] for text in chunk]]
-                if progress is not None:
-                    progress(start + len(chunk), len(texts))
-        finally:
-            self.train(training)
-        return vectors
-
-    def predict(self, texts: Sequence[str], head: str | None = None, role: str | None = "document") -> list[str]:
-        """The label of each text, as a head that was trained with the model tells it.
-
-        Args:
-            texts: N texts.
-            head: its name; may be left out where there is one.
-            role: as in `encode`.
-
-        Raises:
-            UsageError: no such head, or several and no name.
-        """
-        known = ", ".join(sorted(self.heads)) or "none"
-        if not self.heads:
-            raise UsageError("the model has no head that tells labels", "train one: --set objective=softmax")
-        if head is None and len(self.heads) > 1:
-            raise UsageError("the model has several heads", f"name one of {known}")
-        name = head if head is not None else next(iter(self.heads))
-        if name not in self.heads:
-            raise UsageError(f"the model has no head {name!r}", f"known: {known}")
-        return self.heads[name].predict(self.encode(texts, role))
 
 
 def _read(batch: Padded) -> Tensor:

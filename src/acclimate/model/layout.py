@@ -22,7 +22,10 @@ _LEGACY_KEYS = {
     "weightedmean": "pooling_mode_weightedmean_tokens",
     "lasttoken": "pooling_mode_lasttoken",
 }
-_STANDARD = ("Transformer", "Pooling", "Dense", "Normalize")
+_STANDARD = ("Transformer", "Pooling", "StaticEmbedding", "Dense", "Normalize")
+_HEADS = ("Transformer, Pooling", "StaticEmbedding")  # what comes first; all that follows is the same
+# A table of items: texts mean nothing to it, so no reader of texts may take it for a model of theirs.
+ITEMS = "acclimate.items"
 # No module of this name exists: whoever would leave these parts out fails instead.
 _EXTENSION = "acclimate.extension"
 _TRANSFORMER_CONFIGS = tuple(
@@ -42,6 +45,7 @@ class Layout:
 
     Attributes:
         backbone: the folder with config.json, weights and tokenizer.
+        head: the name of the first module.
         pooling: modes in the order of concatenation, or None where the folder does not say.
         include_prompt: whether prompts are pooled.
         dense: the folders of Dense modules, in order.
@@ -56,6 +60,7 @@ class Layout:
     """
 
     backbone: Path
+    head: str = "Transformer"
     pooling: tuple[str, ...] | None = None
     include_prompt: bool = True
     dense: tuple[Path, ...] = ()
@@ -73,7 +78,8 @@ def read_layout(folder: Path) -> Layout:
     """Reads the configuration of a sentence-transformers or plain transformers folder.
 
     Raises:
-        UsageError: no model folder, or one that uses modules other than Transformer, Pooling, Dense and Normalize.
+        UsageError: no model folder, or one that uses modules other than Transformer and Pooling or StaticEmbedding,
+            Dense and Normalize.
         DataError: a configuration file that cannot be read.
     """
     if not folder.is_dir():
@@ -82,16 +88,21 @@ def read_layout(folder: Path) -> Layout:
         if not (folder / "config.json").exists():
             remedy = "give a folder that sentence-transformers or transformers saved"
             raise UsageError("not a model folder: it has neither modules.json nor config.json", remedy, Place(folder))
+        config = read_json(folder / "config.json")
+        if "StaticModel" in (config.get("architectures") or []):  # of model2vec, from before it wrote modules.json
+            return Layout(folder, "StaticEmbedding", normalize=bool(config.get("normalize", False)))
         note = "no modules.json: vectors are pooled as sentence-transformers does for such a folder, and normalized"
         return Layout(folder, notes=(note,))
     names, paths = _modules(folder)
-    backbone = paths[0]
-    settings, pooling = _transformer_settings(backbone), read_json(paths[1] / "config.json")
+    backbone, pools = paths[0], "Pooling" in names
+    settings = _transformer_settings(backbone) if pools else {}
+    pooling = read_json(paths[1] / "config.json") if pools else {}
     model = read_json(folder / "config_sentence_transformers.json", missing_ok=True)
     normalize = "Normalize" in names
     return Layout(
         backbone=backbone,
-        pooling=_pooling_modes(pooling, paths[1]),
+        head=names[0],
+        pooling=_pooling_modes(pooling, paths[1]) if pools else None,
         include_prompt=pooling.get("include_prompt", True),
         dense=tuple(path for name, path in zip(names, paths, strict=True) if name == "Dense"),
         extensions=tuple(path for name, path in zip(names, paths, strict=True) if name == _EXTENSION),
@@ -139,9 +150,9 @@ def _modules(folder: Path) -> tuple[list[str], list[Path]]:
         types, paths = [str(entry["type"]) for entry in entries], [str(entry["path"]) for entry in entries]
     except (TypeError, KeyError):
         raise DataError("not a list of modules with type and path", "save the model again", where) from None
-    names = [_EXTENSION if kind.startswith(f"{_EXTENSION}.") else kind.rpartition(".")[2] for kind in types]
+    names = [_name(kind) for kind in types]
     for kind, name in zip(types, names, strict=True):
-        if name == _EXTENSION:
+        if name in (_EXTENSION, ITEMS):
             continue
         if not kind.startswith("sentence_transformers."):
             remedy = "use a model made of standard modules; code from a model folder is never run"
@@ -152,11 +163,18 @@ def _modules(folder: Path) -> tuple[list[str], list[Path]]:
     if any(Path(path).is_absolute() or ".." in Path(path).parts for path in paths):
         raise UsageError("a module's path leads out of the folder", "use a model whose modules lie inside it", where)
     standard = [name for name in names if name != _EXTENSION]
-    middle = standard[2:-1] if standard[-1:] == ["Normalize"] else standard[2:]
-    if names[:2] != ["Transformer", "Pooling"] or any(name != "Dense" for name in middle):
-        order = "Transformer, Pooling, any number of Dense, at most one Normalize"
+    first = 2 if "Pooling" in names else 1
+    middle = standard[first:-1] if standard[-1:] == ["Normalize"] else standard[first:]
+    if ", ".join(names[:first]) not in (*_HEADS, ITEMS) or any(name != "Dense" for name in middle):
+        order = f"{' or '.join(_HEADS)}, any number of Dense, at most one Normalize"
         raise UsageError(f"the modules are {', '.join(names)}", f"use a model whose modules are {order}", where)
     return names, [folder / path for path in paths]
+
+
+def _name(kind: str) -> str:
+    if kind == ITEMS:
+        return ITEMS
+    return _EXTENSION if kind.startswith(f"{_EXTENSION}.") else kind.rpartition(".")[2]
 
 
 def _transformer_settings(folder: Path) -> dict[str, Any]:
@@ -214,21 +232,27 @@ def pooling_config(modes: tuple[str, ...], include_prompt: bool, dimension: int)
     return {"word_embedding_dimension": dimension, **legacy, "include_prompt": include_prompt}
 
 
-def modules_config(dense: int, normalize: bool, extensions: Sequence[str] = ()) -> list[dict[str, Any]]:
+def modules_config(
+    dense: int, normalize: bool, extensions: Sequence[str] = (), *, head: str = "Transformer", path: str = ""
+) -> list[dict[str, Any]]:
     """modules.json with the legacy type names: every version of sentence-transformers knows them.
 
     Args:
         dense: how many Dense modules there are.
         normalize: whether the vectors are normalized.
         extensions: kinds; sentence-transformers refuses a folder that has one.
+        head: the first module, with what belongs to it; `ITEMS` is refused as an extension is.
+        path: of the first module.
     """
-    names = ["Transformer", "Pooling", *["Dense"] * dense, *["Normalize"] * normalize]
-    types = [f"sentence_transformers.models.{name}" for name in names] + [f"{_EXTENSION}.{kind}" for kind in extensions]
+    first = {"Transformer": ["Transformer", "Pooling"]}.get(head, [head])
+    names = [*first, *["Dense"] * dense, *["Normalize"] * normalize]
+    types = [name if name == ITEMS else f"sentence_transformers.models.{name}" for name in names]
+    types += [f"{_EXTENSION}.{kind}" for kind in extensions]
     return [
         {
             "idx": index,
             "name": str(index),
-            "path": f"{index}_{kind.rpartition('.')[2]}" if index else "",
+            "path": f"{index}_{kind.rpartition('.')[2]}" if index else path,
             "type": kind,
         }
         for index, kind in enumerate(types)

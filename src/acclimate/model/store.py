@@ -3,10 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -28,12 +29,15 @@ from acclimate.core.files import replace_folder, sync_folder, write_json
 from acclimate.model.backbone import hidden_size, position_limit
 from acclimate.model.card import card_head, card_use
 from acclimate.model.dense import ACTIVATIONS, Dense
+from acclimate.model.embedder import Embedder
 from acclimate.model.encoder import Encoder
 from acclimate.model.extension import Extension, extend
 from acclimate.model.extensions import EXTENSIONS
 from acclimate.model.heads import read_heads, write_heads
-from acclimate.model.layout import Layout, modules_config, pooling_config, read_json, read_layout
+from acclimate.model.items_folder import read_item_file, read_items, write_items
+from acclimate.model.layout import ITEMS, Layout, modules_config, pooling_config, read_json, read_layout
 from acclimate.model.pooling import Pooling
+from acclimate.model.static_folder import path_of, read_static, write_static
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _UNBOUNDED = 512  # tokens, where neither the folder, the tokenizer nor the backbone names a limit
@@ -43,7 +47,8 @@ _SAVE_AGAIN = "fetch or save the model again"
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """Reads a sentence-transformers folder (either generation) or a plain transformers folder. fp32, on the CPU.
+    """Reads a sentence-transformers folder (either generation), a plain transformers folder or one of model2vec's, or an
+    item table's folder or file. fp32, on the CPU.
 
     No code and no pickle of the folder is run; nothing is fetched.
 
@@ -51,16 +56,26 @@ def load_encoder(folder: Path) -> Encoder:
         UsageError: not a model folder, or one with parts that are not supported.
         DataError: files that are damaged or missing.
     """
+    if folder.is_file():
+        return cast("Encoder", read_item_file(folder)).eval()
     layout = read_layout(folder)
+    encoder = cast("Encoder", _HEADS[layout.head].read(layout))  # the others have what is asked of one
+    encoder.dense.extend(_dense(path) for path in layout.dense)
+    for path in layout.extensions:
+        _extend(encoder, path)
+    encoder.heads = read_heads(folder)
+    return encoder.eval()
+
+
+def _read_transformer(layout: Layout) -> Encoder:
     config = _config(layout.backbone)
     tokenizer = _tokenizer(layout)
     backbone = _backbone(layout.backbone, config)
     max_length, notes = _max_length(layout, tokenizer, backbone)
-    encoder = Encoder(
+    return Encoder(
         backbone,
         tokenizer,
         Pooling(layout.pooling or _default_pooling(config), layout.include_prompt),
-        dense=[_dense(path) for path in layout.dense],
         normalize=layout.normalize,
         prompts=dict(layout.prompts),
         default_prompt_name=layout.default_prompt_name,
@@ -69,10 +84,11 @@ def load_encoder(folder: Path) -> Encoder:
         lower_case=layout.lower_case,
         notes=layout.notes + notes,
     )
-    for path in layout.extensions:
-        _extend(encoder, path)
-    encoder.heads = read_heads(folder)
-    return encoder.eval()
+
+
+def reads_ids(folder: Path) -> bool:
+    """Whether a model is an item table."""
+    return folder.is_file() or read_layout(folder).head == ITEMS
 
 
 def save_encoder(encoder: Encoder, folder: Path, card: str | None = None) -> None:
@@ -240,31 +256,37 @@ def _max_length(
 
 
 def _write(encoder: Encoder, folder: Path, card: str) -> None:
-    width = hidden_size(encoder.backbone)
+    head = _HEADS[encoder.head]
+    head.write(encoder, folder)
+    kinds = [extension.kind for extension in encoder.extensions]
+    layers = len(encoder.dense)
+    modules = modules_config(layers, encoder.normalize, kinds, head=encoder.head, path=head.path(encoder))
+    write_json(folder / "modules.json", modules)
+    for extension, module in zip(encoder.extensions[::-1], modules[::-1], strict=False):  # they come last
+        _write_extension(extension, encoder, folder / module["path"])
+    write_json(folder / "config_sentence_transformers.json", _model_config(encoder))
+    above = [folder / module["path"] for module in modules[len(modules) - len(kinds) - layers - encoder.normalize :]]
+    for dense, place in zip(encoder.dense, above, strict=False):
+        _write_dense(dense, place)  # type: ignore[arg-type]
+    if encoder.normalize:
+        # Empty, but a folder that some copying tools and git would drop when it had no file.
+        write_json(above[layers] / "config.json", {})
+    write_heads(encoder.heads, folder)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _write_transformer(encoder: Encoder, folder: Path) -> None:
     apart = {name for extension in encoder.extensions for name in extension.parameters(encoder)}
     state = {name: tensor for name, tensor in encoder.backbone.state_dict().items() if f"backbone.{name}" not in apart}
     with _quiet():
         # One file, whatever its size: the legacy layout and most readers know model.safetensors alone.
         encoder.backbone.save_pretrained(folder, max_shard_size="1TB", state_dict=state)
     _write_tokenizer(encoder, folder)
-    kinds = [extension.kind for extension in encoder.extensions]
-    modules = modules_config(len(encoder.dense), encoder.normalize, kinds)
-    write_json(folder / "modules.json", modules)
-    for extension, module in zip(encoder.extensions[::-1], modules[::-1], strict=False):  # they come last
-        _write_extension(extension, encoder, folder / module["path"])
     # Said here too, though it is part of tokenizer.json by now: tokenizers of some classes build a normalizer anew.
     settings = {"max_seq_length": encoder.max_length, "do_lower_case": encoder.lower_case}
     write_json(folder / "sentence_bert_config.json", settings)
-    write_json(folder / "config_sentence_transformers.json", _model_config(encoder))
-    pooling = encoder.pooling
+    pooling, width = encoder.pooling, hidden_size(encoder.backbone)
     write_json(folder / "1_Pooling" / "config.json", pooling_config(pooling.modes, pooling.include_prompt, width))
-    for index, dense in enumerate(encoder.dense, start=2):
-        _write_dense(dense, folder / f"{index}_Dense")  # type: ignore[arg-type]
-    if encoder.normalize:
-        # Empty, but a folder that some copying tools and git would drop when it had no file.
-        write_json(folder / f"{2 + len(encoder.dense)}_Normalize" / "config.json", {})
-    write_heads(encoder.heads, folder)
-    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _model_config(encoder: Encoder) -> dict[str, Any]:
@@ -314,14 +336,30 @@ def _write_extension(extension: Extension, encoder: Encoder, folder: Path) -> No
 
 def _plain_card(encoder: Encoder) -> str:
     return f"""---
-{card_head(standard=not encoder.extensions)}
+{card_head(standard=encoder.standard)}
 ---
-# A text encoder saved by Acclimate
+# A model saved by Acclimate
 
-Texts of up to {encoder.max_length} tokens become vectors of {encoder.dimension} dimensions, compared by cosine.
+It makes vectors of {encoder.dimension} dimensions from {encoder.reads}, compared by cosine.
 
-{card_use(standard=not encoder.extensions)}
+{card_use(standard=encoder.standard)}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """How the first module of a folder is read and written; all that comes after it is the same."""
+
+    read: Callable[[Layout], Embedder]
+    write: Callable[[Any, Path], None]
+    path: Callable[[Any], str] = lambda encoder: ""
+
+
+_HEADS = {
+    "Transformer": _Head(_read_transformer, _write_transformer),
+    "StaticEmbedding": _Head(read_static, write_static, path_of),
+    ITEMS: _Head(read_items, write_items),
+}
 
 
 def _sync(folder: Path) -> None:

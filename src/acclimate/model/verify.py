@@ -98,13 +98,13 @@ def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] 
         UsageError, DataError: the folder cannot be loaded here.
     """
     encoder = encoder if encoder is not None else load_encoder(folder)
-    expected = {role: encoder.encode(PROBES, role) for role in ROLES}
+    expected = _vectors(encoder)
     comparisons: list[Comparison] = []
     problems: list[str] = []
     refused: list[str] = []
     installed = [reader for reader in readers if importlib.util.find_spec(reader) is not None]
     for reader in installed:
-        must_refuse = bool(encoder.extensions) and reader != "acclimate"
+        must_refuse = not encoder.standard and reader != "acclimate"
         try:
             vectors = _in_fresh_process(reader, folder)
         except _ReaderError as error:
@@ -112,7 +112,7 @@ def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] 
             problems += [f"{reader}: {error}"] * (not must_refuse)
             continue
         if must_refuse:
-            left_out = ", ".join(extension.kind for extension in encoder.extensions)
+            left_out = ", ".join(extension.kind for extension in encoder.extensions) or "that its inputs are ids"
             problems.append(f"{reader}: gives vectors, and has to refuse what it leaves out: {left_out}")
         comparisons.extend(_compare(reader, role, expected[role], vectors[role]) for role in ROLES)
     skipped = tuple(reader for reader in readers if reader not in installed)
@@ -148,8 +148,11 @@ def _in_fresh_process(reader: str, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _with_acclimate(folder: Path) -> dict[str, np.ndarray]:
-    encoder = load_encoder(folder)
-    return {role: encoder.encode(PROBES, role) for role in ROLES}
+    return _vectors(load_encoder(folder))
+
+
+def _vectors(encoder: Encoder) -> dict[str, np.ndarray]:
+    return {role: encoder.encode(encoder.probes or PROBES, role) for role in ROLES}
 
 
 def _with_sentence_transformers(folder: Path) -> dict[str, np.ndarray]:

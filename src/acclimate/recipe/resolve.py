@@ -19,7 +19,12 @@ _MAX_LENGTH = 256  # tokens: longer passages cost quadratic attention and seldom
 _ITERATIONS = 30.0  # of an optimizer that searches along a line
 _FIRST_STEP = 1.0  # that it tries: along its direction, the full step is the right one once it knows the curvature
 _ROWS = {"pairs": "pairs", "scored": "scored pairs", "labeled": "labeled texts"}
+_TABLE_BATCH = 512
+_TABLE_RATE = 0.1
+_TABLE_EPOCHS = 10.0
 _FEW_ROWS = 2_000  # up to which reading all of them for one step is cheap
+
+_PACKED, _PADDED = "texts are packed, without padding", "texts are padded, in groups of like length"
 
 #: The article's ranges. Outside of them a run goes on, with a line that says so.
 BATCH_RANGE = (64, 256)
@@ -39,6 +44,8 @@ class Facts:
         device: the device that ``auto`` means here.
         precision: the fastest format that the device has.
         packs: whether the base reads texts one after another in one row.
+        table_scale: the root mean square of a base that is nothing but a table, None for all others.
+        reads: what the base encodes.
     """
 
     rows: int
@@ -49,6 +56,8 @@ class Facts:
     device: str
     precision: Precision
     packs: bool
+    table_scale: float | None = None
+    reads: Literal["texts", "ids"] = "texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,19 @@ class Plan:
     warnings: tuple[str, ...]
 
 
+def _kept(facts: Facts) -> tuple[RegularizerSpec, ...]:
+    return (DistillSpec(),) if facts.reads == "texts" else ()
+
+
+def _table_plan(facts: Facts, method: Method) -> tuple[int, float, float]:
+    """Batch size, learning rate and epochs of a base that is a table: rows are cheap, and its scale is its own.
+
+    Adam moves a number by about the rate, so the rate is a share of what the numbers are.
+    """
+    lr = _TABLE_RATE * float(facts.table_scale or 1.0) if method.trains_table else method.default_lr
+    return min(_TABLE_BATCH, max(64, facts.rows // 64)), float(f"{lr:.2g}"), _TABLE_EPOCHS
+
+
 def epochs_for(rows: int) -> float:
     """About 6,000 rows are seen: each of a few hundred eight times at most, each of 6,000 and more once."""
     return max(1.0, min(8.0, round(6_000 / max(1, rows), 1)))
@@ -108,14 +130,19 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     searches = OPTIMIZERS[training.optimizer].line_search
     if searches:
         _check_line_search(training, facts.rows)
-    default_batch = facts.rows if searches else 64
+    is_table = facts.table_scale is not None
+    if is_table and training.precision not in ("auto", "fp32"):
+        problem = f"training.precision={training.precision} cannot act on a base that is a table of float32"
+        raise UsageError(problem, "leave it out")
+    of_table = _table_plan(facts, method)
+    default_batch = facts.rows if searches else of_table[0] if is_table else 64
     batch_size = min(default_batch if training.batch_size == "auto" else training.batch_size, facts.rows)
-    default_lr = _FIRST_STEP if searches else method.default_lr
-    default_epochs = _ITERATIONS if searches else epochs_for(facts.rows)
+    default_lr = _FIRST_STEP if searches else of_table[1] if is_table else method.default_lr
+    default_epochs = _ITERATIONS if searches else of_table[2] if is_table else epochs_for(facts.rows)
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
-        regularizers=(DistillSpec(),) if recipe.regularizers == "auto" else recipe.regularizers,
+        regularizers=_kept(facts) if recipe.regularizers == "auto" else recipe.regularizers,
         optimizer=training.optimizer,
         lr=default_lr if training.lr == "auto" else training.lr,
         weight_decay=0.0 if searches else training.weight_decay,
@@ -123,8 +150,16 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         batch_size=batch_size,
         micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
         epochs=default_epochs if training.epochs == "auto" else training.epochs,
-        max_length=min(_MAX_LENGTH, facts.base_max_length) if training.max_length == "auto" else training.max_length,
-        precision=training.precision if training.precision != "auto" else "fp32" if searches else facts.precision,
+        max_length=training.max_length
+        if training.max_length != "auto"
+        else facts.base_max_length
+        if is_table
+        else min(_MAX_LENGTH, facts.base_max_length),
+        precision=training.precision
+        if training.precision != "auto"
+        else "fp32"
+        if searches or is_table
+        else facts.precision,
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
@@ -139,9 +174,10 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *mining,
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
         f"{decided.precision}",
-        "texts are packed, without padding" if facts.packs else "texts are padded, in groups of like length",
+        *(() if is_table else (_PACKED if facts.packs else _PADDED,)),
     )
-    warnings = _search_warnings(facts.rows) if searches else _warnings(decided.batch_size, training.weight_decay)
+    most = BATCH_RANGE[1] if not is_table else max(BATCH_RANGE[1], decided.batch_size)
+    warnings = _search_warnings(facts.rows) if searches else _warnings(decided.batch_size, most, training.weight_decay)
     return Plan(resolved, decided, reasons, warnings)
 
 
@@ -213,9 +249,9 @@ def _search_warnings(rows: int) -> tuple[str, ...]:
     return (f"each of the several calls of an lbfgs step embeds all {rows} rows; adamw moves after each batch",)
 
 
-def _warnings(batch_size: int, weight_decay: float) -> tuple[str, ...]:
+def _warnings(batch_size: int, most: int, weight_decay: float) -> tuple[str, ...]:
     warnings = []
-    if not BATCH_RANGE[0] <= batch_size <= BATCH_RANGE[1]:
+    if not BATCH_RANGE[0] <= batch_size <= most:
         warnings.append(f"batch {batch_size} is outside of {BATCH_RANGE[0]} to {BATCH_RANGE[1]}")
     if not L2_RANGE[0] <= weight_decay <= L2_RANGE[1]:
         warnings.append(f"weight decay {weight_decay:g} is outside of {L2_RANGE[0]} to {L2_RANGE[1]}")

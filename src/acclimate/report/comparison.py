@@ -70,7 +70,7 @@ def _change(row: Row) -> Mapping[str, Any]:
 
 
 def _general(row: Row) -> float:
-    return float(row["general"]["delta"]["score"]["value"])
+    return float(row["general"]["delta"].get("score", {"value": 0.0})["value"])  # where no text is read, none is scored
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ def model_card(scores: dict[str, Any], data_sha256: str, command: str, *, standa
         standard: whether standard modules say all of it.
     """
     rows = [_row(name, scores["test"]) for name in scores["test"]["delta"]]
-    general = scores["general"]
-    change = f"{general['before']['score']:.4f} -> {general['after']['score']:.4f}"
+    before, after = (scores["general"][side].get("score") for side in ("before", "after"))
+    kept = f" General score (what must not be forgotten): {before:.4f} -> {after:.4f}." if before is not None else ""
     return "\n".join(
         [
             "---",
@@ -26,7 +26,7 @@ def model_card(scores: dict[str, Any], data_sha256: str, command: str, *, standa
             "",
             f"# {scores['base']}, tuned by `{scores['method']}`",
             "",
-            f"Verdict: **{scores['gate']['verdict']}**. General score (what must not be forgotten): {change}.",
+            f"Verdict: **{scores['gate']['verdict']}**.{kept}",
             "",
             "| metric on test | before | after | change (95% interval) |",
             "| --- | --- | --- | --- |",

@@ -84,7 +84,7 @@ def _with_latency(scores: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _row(method: str, seeds: list[int], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     metric = runs[0]["primary_metric"]
     changes = {"test": [run["test"]["delta"][metric]["value"] for run in runs]}
-    changes["general"] = [run["general"]["delta"]["score"]["value"] for run in runs]
+    changes["general"] = [run["general"]["delta"].get("score", {"value": 0.0})["value"] for run in runs]
     return {
         "method": method,
         "seeds": seeds,
@@ -120,6 +120,6 @@ def _criterion(row: Mapping[str, Any], name: str) -> float:
         case "test":
             return float(row["test"]["after"][row["primary_metric"]])
         case "general":
-            return float(row["general"]["after"]["score"])
+            return float(row["general"]["after"].get("score", 0.0))
         case _:
             return float(row["cost"][name])

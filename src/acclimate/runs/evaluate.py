@@ -15,7 +15,8 @@ from acclimate.evaluation import evaluate as score
 from acclimate.evaluation.efficiency import efficiency_metrics
 from acclimate.model.bases import resolve
 from acclimate.model.encoder import Encoder
-from acclimate.model.store import load_encoder
+from acclimate.model.store import load_encoder, reads_ids
+from acclimate.runs.items import item_task
 from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.prepare import notes_of
 from acclimate.runs.tasks import task_of
@@ -41,7 +42,7 @@ def evaluate_model(
         model: what is scored.
         test: a file or BEIR folder.
         baseline: a second model.
-        train: labeled texts to learn from, when ``test`` has labels.
+        train: labeled texts to learn from, when ``test`` has labels; of an item table, pairs that are known already.
         columns: role -> column name.
         seed: of the resampling.
         cache: vectors are read from disk when the model has encoded these texts before, and kept there.
@@ -54,7 +55,7 @@ def evaluate_model(
     """
     folder = resolve(model)
     other = resolve(baseline) if baseline is not None else None
-    task = _task(test, train, columns, say)
+    task = item_task(test, train, columns, folder) if reads_ids(folder) else _task(test, train, columns, say)
     encoder = load_encoder(folder)
     outcome = score(task, _encode(encoder, folder, cache, progress))
     document: dict[str, Any] = {"schema": 1, "metrics": dict(outcome.metrics)}

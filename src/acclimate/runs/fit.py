@@ -36,15 +36,17 @@ from acclimate.evaluation.classification import classification_metrics
 from acclimate.evaluation.efficiency import count_peak_from_here, model_bytes, peak_memory_bytes
 from acclimate.evaluation.probe import guard_texts
 from acclimate.methods.delta import write_delta
-from acclimate.model.bases import fingerprint
+from acclimate.model.bases import files_of, fingerprint
 from acclimate.model.bases import resolve as resolve_base
-from acclimate.model.store import load_encoder, save_encoder
+from acclimate.model.static import mean_square
+from acclimate.model.store import load_encoder, reads_ids, save_encoder
 from acclimate.recipe.read import write_recipe
 from acclimate.recipe.resolve import Facts, Plan, resolve
 from acclimate.recipe.tree import Recipe
 from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
 from acclimate.runs.card import model_card
+from acclimate.runs.items import prepare_items, start_table
 from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.machine import choose_device, environment
 from acclimate.runs.merging import Trial, blend, choose, floor_of, sweep
@@ -97,8 +99,11 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     """
     count_peak_from_here()
     workspace = Workspace(request.out)
-    base = resolve_base(request.recipe.base)
-    prepared = prepare(request.source, request.recipe.data, request.recipe.training.seed)
+    data, seed = request.recipe.data, request.recipe.training.seed
+    base = start_table(request.recipe.base, request.source, data) or resolve_base(request.recipe.base)
+    prepared = (
+        prepare_items(request.source, data, seed, base) if reads_ids(base) else prepare(request.source, data, seed)
+    )
     run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
         new = workspace.claim(_identity(request.recipe, base, prepared), restart=request.restart)
@@ -114,7 +119,7 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
 
 def _identity(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, Any]:
     """What decides the result, by name. Data is told apart by its content: a run can be resumed from another folder."""
-    weights = sorted(base.glob("**/*.safetensors"))
+    weights = files_of(base) if base.is_file() else sorted(base.glob("**/*.safetensors"))
     document = recipe.model_dump(mode="json")
     parts = {part: document.pop(part) for part in ("data", "training", "evaluation")}
     settings = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
@@ -202,6 +207,8 @@ class _Run:
             device=device,
             precision=fastest_precision(device),
             packs=torch.device(device).type == "cpu" and self.encoder.packs,
+            table_scale=mean_square(self.encoder.token_embedding().weight) if self.encoder.depth == 1 else None,
+            reads=self.encoder.reads,
         )
         plan = resolve(self.request.recipe, facts)
         known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best
@@ -226,7 +233,7 @@ class _Run:
         return Mining(miner, prepared.train, others_of(prepared), self.workspace, seed, self.plan.decided.device)
 
     def _base_distance(self) -> float:
-        some = self.encoder.encode(guard_texts()[::_DISTANCE_EVERY], "document")
+        some = self.encoder.encode(self.encoder.probes or guard_texts()[::_DISTANCE_EVERY], "document")
         return float(mean_distance(torch.from_numpy(some)))
 
     def _write_start(self) -> None:
@@ -253,11 +260,15 @@ class _Run:
         before, general_before = self._score(self._encode_base())
         _save_arrays(cached[0], before.to_arrays())
         _save_arrays(cached[1], general_before.to_arrays())
-        self.show.scores(before.metrics, general_before.score)
+        self.show.scores(before.metrics, general_before.metrics.get("score"))
         return before, general_before
 
     def _score(self, encode: Encode) -> tuple[Outcome, GeneralOutcome]:
-        return evaluate(self.prepared.test, encode), evaluate_general(self.prepared.general_test, encode)
+        return evaluate(self.prepared.test, encode), self._general(self.prepared.general_test, encode)
+
+    @staticmethod
+    def _general(tasks: Sequence[Task], encode: Encode) -> GeneralOutcome:
+        return evaluate_general(tasks, encode) if tasks else GeneralOutcome(())  # no text is read, so none is forgotten
 
     def _encode(self, texts: Sequence[str], role: str) -> np.ndarray:
         """Test vectors are always float32, so that `evaluate` finds the same figures on any machine."""
@@ -266,7 +277,7 @@ class _Run:
     def _encode_base(self, base: "Encoder | None" = None) -> Encode:
         """What encodes as the base does: the encoder, before it trains, or another one."""
         encoder = base or self.encoder
-        if not self.recipe.training.cache:
+        if not self.recipe.training.cache or encoder.depth == 1:  # a table is read sooner than the cache
             return partial(encoder.encode, progress=self.show.encoding)
         return KnownVectors(encoder, self.base, progress=self.show.encoding).encode
 
@@ -346,7 +357,7 @@ class _Run:
         keep = self.plan.decided.keep_best
 
         def general(encode: Encode = self._encode_dev) -> float:
-            return evaluate_general(self.prepared.general_dev, encode).score
+            return self._general(self.prepared.general_dev, encode).score
 
         def score() -> tuple[float, float]:
             return evaluate(self.prepared.dev, self._encode_dev).metrics[keep], general()
@@ -360,7 +371,7 @@ class _Run:
         trials = sweep(trainer.parameters, base, tuned, score, floor)
         alpha = choose(trials, floor)
         blend(trainer.parameters, base, tuned, alpha)
-        self.show.merged(alpha, trials, base_general)
+        self.show.merged(alpha, trials, base_general if self.prepared.general_dev else None)
         return alpha, trials
 
     def _write_delta(self, trainer: Trainer, sizes: Sizes) -> None:
@@ -389,10 +400,10 @@ class _Run:
     ) -> dict[str, Any]:
         seed = self.recipe.training.seed
         delta = compare(before, after, seed)
-        general_delta = compare_general(general_before, general_after, seed)
+        general_delta = compare_general(general_before, general_after, seed) if general_before.outcomes else {}
         verdict = judge(
             delta[before.main_metric],
-            general_delta["score"],
+            general_delta.get("score"),
             general_drop_limit=self.recipe.evaluation.general_drop_limit,
             strict=self.request.strict,
             diverged=progress.diverged,
@@ -439,8 +450,7 @@ class _Run:
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         """Writes the models, then the figures, then the report; removes what only training needed."""
         workspace, request = self.workspace, self.request
-        standard = not self.encoder.extensions
-        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=standard)
+        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=self.encoder.standard)
         tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
         if tuned_wins:
             save_encoder(self.encoder, workspace.model, card)

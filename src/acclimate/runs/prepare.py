@@ -10,6 +10,7 @@ from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json, write_jsonl
 from acclimate.data.check import profile, write_quarantine
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
+from acclimate.data.items import ItemRows, profile_of_pairs
 from acclimate.data.label_texts import as_pairs, texts_of_labels
 from acclimate.data.readers import read, read_test
 from acclimate.data.split import leaks, split, without
@@ -28,18 +29,18 @@ class Prepared:
 
     Attributes:
         dataset: the training file.
-        train: its rows that train, leaks removed.
+        train: its rows that train, leaks removed; of an item table, pairs of its rows.
         kind: of these rows: labeled texts are pairs where labels have texts of their own.
         dev: cut to a size that can be scored often.
         test: scored once before and once after.
-        general_dev, general_test: disjoint halves of what must not be forgotten.
+        general_dev, general_test: disjoint halves of what must not be forgotten; none where no text is read.
         leaked: rows taken out of training since a test knows them.
         notes: sentences for the user.
         hashes: of each source, by name.
     """
 
     dataset: Dataset
-    train: Sequence[Example]
+    train: Sequence[Example] | ItemRows
     kind: Kind
     dev: Task
     test: Task
@@ -128,11 +129,16 @@ def write_prepared(
     folder: Path, prepared: Prepared, token_lengths: Callable[[Sequence[str]], Sequence[int]], max_length: int
 ) -> None:
     """Writes splits, profile and quarantine of a run."""
-    write_jsonl(folder / "train.jsonl", ({"id": e.id, "line": e.line} for e in prepared.train))
+    match prepared.train:
+        case ItemRows() as pairs:
+            document = profile_of_pairs(prepared.dataset, pairs)
+            write_jsonl(folder / "train.jsonl", ({"id": name} for name in pairs.ids))
+        case examples:
+            document = profile(prepared.dataset, token_lengths, max_length)
+            write_jsonl(folder / "train.jsonl", ({"id": e.id, "line": e.line} for e in examples))
     write_jsonl(folder / "dev.jsonl", _items(prepared.dev))
     write_jsonl(folder / "test.jsonl", _items(prepared.test))
     write_quarantine(folder / "quarantine.jsonl", prepared.dataset.rejected)
-    document = profile(prepared.dataset, token_lengths, max_length)
     used = {"train": len(prepared.train), "dev": _size(prepared.dev), "test": _size(prepared.test)}
     write_json(folder / "profile.json", {**document, "splits": used, "leaks_removed": prepared.leaked})
 

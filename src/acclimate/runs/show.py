@@ -112,10 +112,11 @@ class Show:
         for warning in plan.warnings:
             self.say(f"warning: {warning}")
 
-    def scores(self, metrics: Mapping[str, float], general: float) -> None:
+    def scores(self, metrics: Mapping[str, float], general: float | None) -> None:
         """The base's figures."""
+        kept = "" if general is None else f"  general {general:.4f}"
         shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)
-        self.say(f"        {shown}  general {general:.4f}")
+        self.say(f"        {shown}{kept}")
 
     def encoding(self, done: int, total: int) -> None:
         """Progress of encoding; a line now and then."""
@@ -193,12 +194,16 @@ class Show:
             self._live.stop()
             self._live = None
 
-    def merged(self, alpha: float, trials: "Sequence[Trial]", base_general: float) -> None:
+    def merged(self, alpha: float, trials: "Sequence[Trial]", base_general: float | None) -> None:
         """The curve of the merge."""
-        points = "  ".join(f"{t.alpha:g}: {t.target:.4f}/{t.general:.4f}" for t in trials)
-        self.say(
-            f"        dev target/general by share of the tuned weights (base general {base_general:.4f}): {points}"
-        )
+        if base_general is None:
+            points = "  ".join(f"{t.alpha:g}: {t.target:.4f}" for t in trials)
+            self.say(f"        dev target by share of the tuned weights: {points}")
+        else:
+            points = "  ".join(f"{t.alpha:g}: {t.target:.4f}/{t.general:.4f}" for t in trials)
+            self.say(
+                f"        dev target/general by share of the tuned weights (base general {base_general:.4f}): {points}"
+            )
         self.say(f"        kept {alpha:g} of the tuned weights")
 
     def result(self, scores: Mapping[str, Any], path: Path) -> None:

@@ -104,6 +104,7 @@ def smaller(task: Task, seed: int) -> Task:
                 [task.document_ids[row] for row in kept],
                 [task.documents[row] for row in kept],
                 [{place[row]: grade for row, grade in task.relevant[q].items()} for q in asked],
+                [[place[row] for row in task.excluded[q] if row in place] for q in asked] if task.excluded else (),
             )
         case SimilarityTask():
             rows = sorted(generator.permutation(len(task.scores))[:DEV_PAIRS].tolist())

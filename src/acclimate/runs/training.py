@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
@@ -16,7 +16,8 @@ from torch import nn
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.examples import Example, Kind
-from acclimate.data.features import build_store
+from acclimate.data.features import FeatureStore, build_store
+from acclimate.data.items import ItemRows, item_table
 from acclimate.data.pairs import PairTable, TextNumbers, labels_of, pair_table
 from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
@@ -65,7 +66,7 @@ def build_trainer(
     plan: Plan,
     encoder: "Encoder",
     kind: Kind,
-    train: Sequence[Example],
+    train: Sequence[Example] | ItemRows,
     workspace: Workspace,
     callbacks: Callbacks,
     checkpoints: CheckpointStore,
@@ -217,7 +218,7 @@ def _feed(
     plan: Plan,
     encoder: "Encoder",
     kind: Kind,
-    train: Sequence[Example],
+    train: Sequence[Example] | ItemRows,
     workspace: Workspace,
     streams: Mapping[str, _Texts],
     objectives: Sequence[Objective],
@@ -225,6 +226,49 @@ def _feed(
     renewal: Renewal | None,
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
+    match train:
+        case ItemRows() as pairs:
+            given = _Numbered(*item_table(pairs, roles_differ=encoder.adapts_queries_alone))
+        case examples:
+            given = _in_numbers(plan, encoder, kind, examples, workspace, streams, objectives, untuned, renewal)
+    give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
+    data = plan.recipe.data
+    return Feed(
+        table=given.table,
+        store=given.store,
+        streams={name: Stream(given.streams[name], stream.frozen, stream.size) for name, stream in streams.items()},
+        batch_size=plan.decided.batch_size,
+        seed=derive_seed(plan.recipe.training.seed, "feed"),
+        positives=data.positives_a_row if any("positive" in o.columns for o in objectives) else 0,
+        negatives=data.negatives_a_row,
+        fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
+        guide=given.guide,
+        renewed=given.renewed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """Rows as numbers of texts or items: with their tokens, each stream's numbers, what the guide says, new rows."""
+
+    table: PairTable
+    store: FeatureStore
+    streams: Mapping[str, "NDArray[np.int64]"] = field(default_factory=dict)
+    guide: "NDArray[np.float32] | None" = None
+    renewed: Callable[[int], PairTable] | None = None
+
+
+def _in_numbers(
+    plan: Plan,
+    encoder: "Encoder",
+    kind: Kind,
+    train: Sequence[Example],
+    workspace: Workspace,
+    streams: Mapping[str, _Texts],
+    objectives: Sequence[Objective],
+    untuned: Callable[[], Encode],
+    renewal: Renewal | None,
+) -> _Numbered:
     readings = {role: encoder.reading(role) for role in ("query", "document")}
     numbers = TextNumbers(readings)
     table = pair_table(train, kind, numbers)
@@ -242,20 +286,7 @@ def _feed(
         )
     guided = any(objective.guided for objective in objectives)
     guide = _said_by(untuned(), numbers, workspace.cache / "guide.npy") if guided else None
-    give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
-    data = plan.recipe.data
-    return Feed(
-        table=table,
-        store=store,
-        streams={name: Stream(features[name], stream.frozen, stream.size) for name, stream in streams.items()},
-        batch_size=plan.decided.batch_size,
-        seed=derive_seed(plan.recipe.training.seed, "feed"),
-        positives=data.positives_a_row if any("positive" in o.columns for o in objectives) else 0,
-        negatives=data.negatives_a_row,
-        fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
-        guide=guide,
-        renewed=renewed,
-    )
+    return _Numbered(table, store, features, guide, renewed)
 
 
 def _said_by(encode: Encode, numbers: TextNumbers, path: Path) -> "NDArray[np.float32]":

@@ -1,0 +1,172 @@
+"""What a run on an item table reads: pairs of ids, of which some are held out, and all that may be recommended."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from acclimate.core.errors import DataError, Place, UsageError
+from acclimate.core.files import cache_folder
+from acclimate.data.examples import Dataset, Example, Kind
+from acclimate.data.items import IdPairs, ItemRows, in_rows, neighbors, read_ids, split_pairs, without_pairs
+from acclimate.evaluation import RetrievalTask
+from acclimate.model.encoder import Encoder
+from acclimate.model.items import ItemTable
+from acclimate.model.store import load_encoder, save_encoder
+from acclimate.recipe.tree import DataSettings
+from acclimate.runs.prepare import FEW_QUERIES, MIN_ROWS, Prepared
+from acclimate.runs.tasks import smaller
+
+_NEW = re.compile(r"items:([1-9]\d*)")
+
+
+def start_table(base: str, source: Any, data: DataSettings) -> Path | None:
+    """The folder of an untrained table where the base is ``items:DIMENSIONS``: every id of TRAIN gets random vectors.
+
+    Raises:
+        DataError: rows that are no pairs.
+    """
+    found = _NEW.fullmatch(base)
+    if found is None:
+        return None
+    ids = sorted(read_ids(source, data.columns).names)
+    digest = hashlib.sha256(json.dumps([base, ids]).encode()).hexdigest()[:16]
+    folder = cache_folder() / "items" / digest
+    if not (folder / "modules.json").is_file():  # saved whole or not at all, so one file stands for all
+        save_encoder(cast("Encoder", ItemTable.untrained(ids, int(found[1]))), folder)
+    return folder
+
+
+def prepare_items(source: Any, data: DataSettings, seed: int, base: Path) -> Prepared:
+    """Reads training, dev and test pairs, and holds out what is not given.
+
+    Ranked for each item that is asked are all items but those that only ask, and but those that training has shown
+    beside it: they would be recommended again.
+
+    Args:
+        source: TRAIN.
+        data: where the others are.
+        seed: of the run.
+        base: the item table.
+
+    Raises:
+        UsageError: a setting that is for texts.
+        DataError: an id that the base does not have, or too few pairs.
+    """
+    _require_no_texts(data)
+    row_of = _rows_of(base)
+    pairs = read_ids(source, data.columns)
+    rows = in_rows(pairs, row_of)
+    test, dev = (_given(where, data, row_of) for where in (data.test, data.dev))
+    leaked = len(rows)
+    for held_out in (test, dev):
+        rows = rows if held_out is None else without_pairs(rows, held_out)
+    leaked -= len(rows)
+    shares = {"dev": data.dev_share if dev is None else 0.0, "test": data.test_share if test is None else 0.0}
+    parts = split_pairs(rows, seed=seed, **shares)
+    if len(parts.train) < MIN_ROWS:
+        problem = f"{len(parts.train)} usable pairs are too few to train on"
+        raise DataError(problem, f"give at least {MIN_ROWS}", Place(pairs.path) if pairs.path else None)
+    test, dev = parts.test if test is None else test, parts.dev if dev is None else dev
+    names = list(row_of)
+    tasks = [_task("test", test, [parts.train, dev], names), _task("dev", dev, [parts.train], names)]
+    few = len(tasks[0].queries) < FEW_QUERIES
+    notes = (*pairs.notes, *parts.notes, *([f"only {len(tasks[0].queries)} test items: expect wide intervals"] * few))
+    return Prepared(
+        dataset=_dataset(pairs),
+        train=parts.train,
+        kind=Kind.PAIRS,
+        dev=smaller(tasks[1], seed),
+        test=tasks[0],
+        general_dev=[],
+        general_test=[],
+        leaked=leaked,
+        notes=notes,
+        hashes={
+            "train": pairs.sha256,
+            "dev": "split" if data.dev == "split" else read_ids(data.dev, data.columns).sha256,
+            "test": "split" if data.test == "split" else read_ids(data.test, data.columns).sha256,
+            "general": "none",
+        },
+    )
+
+
+def item_task(test: Path, train: Path | None, columns: Mapping[str, str], model: Path) -> RetrievalTask:
+    """The task of a file of pairs; what goes together in ``train``, if given, is known and not ranked.
+
+    Raises:
+        DataError: rows that are no pairs, or an id that the table does not have.
+    """
+    row_of = _rows_of(model)
+    asked = in_rows(read_ids(test, columns), row_of)
+    known = [] if train is None else [without_pairs(in_rows(read_ids(train, columns), row_of), asked)]
+    return _task("test", asked, known, list(row_of))
+
+
+def _rows_of(model: Path) -> dict[str, int]:
+    table = load_encoder(model)
+    assert isinstance(table, ItemTable)
+    return table.row_of
+
+
+def _require_no_texts(data: DataSettings) -> None:
+    for name in ("query_prompt", "document_prompt"):
+        if getattr(data, name) is not None:
+            raise UsageError(f"data.{name} cannot act on a base that reads ids", "leave it out")
+    if data.general != "builtin":
+        raise UsageError("data.general is for texts, and the base reads ids", "leave it out")
+    if data.label_texts != "none":
+        raise UsageError("data.label_texts is for texts, and the base reads ids", "leave it out")
+
+
+def _given(where: str, data: DataSettings, row_of: Mapping[str, int]) -> ItemRows | None:
+    return None if where == "split" else in_rows(read_ids(where, data.columns), row_of)
+
+
+def _task(name: str, asked: ItemRows, known: Sequence[ItemRows], names: Sequence[str]) -> RetrievalTask:
+    answers = np.zeros(asked.items, dtype=np.bool_)
+    only_ask = np.zeros(asked.items, dtype=np.bool_)
+    for rows in (asked, *known):
+        only_ask[rows.query] = True
+        answers[rows.positive] = True
+    documents = np.flatnonzero(answers | ~only_ask)
+    place = np.full(asked.items, -1)
+    place[documents] = np.arange(len(documents))
+    queries = np.unique(asked.query)
+    right: dict[int, dict[int, int]] = {int(query): {} for query in queries}
+    for query, positive in zip(asked.query.tolist(), place[asked.positive].tolist(), strict=True):
+        right[query][positive] = 1
+    beside = [neighbors(rows) for rows in known]
+    excluded = []
+    for query in queries.tolist():
+        shown = np.unique(np.concatenate([np.array([query]), *(found[query] for found in beside)]))
+        left_out = place[shown]
+        excluded.append([row for row in left_out[left_out >= 0].tolist() if row not in right[query]])
+    return RetrievalTask(
+        name=name,
+        query_ids=[names[query] for query in queries],
+        queries=[names[query] for query in queries],
+        document_ids=[names[row] for row in documents],
+        documents=[names[row] for row in documents],
+        relevant=list(right.values()),
+        excluded=excluded,
+    )
+
+
+def _dataset(pairs: IdPairs) -> Dataset:
+    return Dataset(
+        path=pairs.path,
+        name=pairs.stem,
+        kind=Kind.PAIRS,
+        examples=cast("Sequence[Example]", range(len(pairs))),  # their number is what is asked of it
+        roles=pairs.roles,
+        unused=pairs.unused,
+        rejected=pairs.rejected,
+        sha256=pairs.sha256,
+        format=pairs.format,
+        notes=pairs.notes,
+    )
