@@ -97,7 +97,9 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     workspace = Workspace(request.out)
     data, seed = request.recipe.data, request.recipe.training.seed
     base = start_table(request.recipe.base, request.source, data) or resolve_base(request.recipe.base)
-    prepared = prepare_items(request.source, data, seed, base) if reads_ids(base) else prepare(request.source, data, seed)
+    prepared = (
+        prepare_items(request.source, data, seed, base) if reads_ids(base) else prepare(request.source, data, seed)
+    )
     run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
         new = workspace.claim(_identity(request.recipe, base, prepared), restart=request.restart)
