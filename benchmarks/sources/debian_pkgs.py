@@ -20,7 +20,7 @@ def build(work: Path) -> PairSet:
     documents: dict[str, str] = {}
     first: dict[str, str] = {}
     pairs: dict[tuple[str, str], Pair] = {}
-    for fields in _packages(work):
+    for fields in packages(work):
         description = _body(fields["Description-en"])
         name = fields["Package"]
         synopsis = fields["Description-en"].split("\n", 1)[0].strip()
@@ -43,7 +43,7 @@ def build(work: Path) -> PairSet:
     )
 
 
-def _packages(work: Path) -> list[dict[str, str]]:
+def packages(work: Path) -> list[dict[str, str]]:
     """The fields of every package of the index, with its long description; the machine's own lists stay untouched."""
     lists = work / "debian-lists"
     options = ["-o", "Acquire::Languages=en", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={lists}/cache"]

@@ -96,9 +96,9 @@ def assemble(
 
     A row with more takes a random choice, again a pure function of (seed, epoch, row).
     """
-    if not table.own_among_positives and (table.positives.counts(rows) <= positives).all():
-        if (table.negatives.counts(rows) <= negatives).all():
-            return _assemble_all(table, rows)
+    everything = (table.positives.counts(rows) <= positives).all() and (table.negatives.counts(rows) <= negatives).all()
+    if everything and not table.own_among_positives:
+        return _assemble_all(table, rows)
     chosen = {
         "query": [table.query[row : row + 1] for row in rows],
         "positive": [

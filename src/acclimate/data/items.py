@@ -1,4 +1,4 @@
-"""Pairs of ids, for item tables: read in columns, cut into train, dev and test, and numbered without a look at a row."""
+"""Pairs of ids, for item tables: read in columns, cut into train, dev and test, numbered without a look at a row."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -255,7 +255,8 @@ def split_pairs(rows: ItemRows, *, seed: int, dev: float, test: float) -> ItemSp
     Args:
         rows: all pairs.
         seed: of the run.
-        dev, test: shares of the distinct pairs, of at most 2,000 and 10,000 pairs.
+        dev: share of the distinct pairs, 2,000 at most.
+        test: share of the distinct pairs, 10,000 at most.
     """
     distinct, first, number = np.unique(rows.pair, return_index=True, return_inverse=True)
     order = numpy_generator(seed, "pairs").permutation(len(distinct))

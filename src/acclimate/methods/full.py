@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Full(Method):
-    """All weights. ``table_lr_scale: 0`` leaves the token table as it is; where it is all there is, its rate is full."""
+    """All weights. ``table_lr_scale: 0`` leaves the token table as it is. Where there is no more, its rate is full."""
 
     kind: Literal["full"] = "full"
     table_lr_scale: NonNegativeFloat = TABLE_LR_SCALE

@@ -52,6 +52,8 @@ class Prompt(Method):
 
     def apply(self, encoder: "Encoder") -> list[ParamGroup]:
         """See `Method.apply`."""
+        if encoder.depth == 1:
+            encoder.blocks()  # says why nothing would read a prompt
         remove_prompt(encoder)
         freeze_all(encoder)
         groups = open_groups("prompt", insert_prompt(encoder, self._rows(encoder)))

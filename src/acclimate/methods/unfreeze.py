@@ -49,6 +49,8 @@ class Unfreeze(Method):
         freeze_all(encoder)
         found = parts(encoder)
         stages = len(self.shares)
+        if not found.blocks:
+            encoder.blocks()  # says why there are none
         if len(found.blocks) < stages:
             problem = f"method.shares names {stages} stages, but the base has {len(found.blocks)} blocks"
             raise UsageError(problem, f"give at most {max(2, len(found.blocks))} shares")

@@ -1,4 +1,4 @@
-"""A static model out of a transformer: each token of its vocabulary is read alone (Tulkens & van Dongen 2024, model2vec).
+"""A static model out of a transformer: each token of its vocabulary is read alone (Tulkens, van Dongen 2024).
 
 With e_t the transformer's vector of token t alone, P the leading principal axes of all e_t, and r_t its rank in the
 vocabulary, which tokenizers order by how common tokens are::

@@ -14,6 +14,7 @@ from acclimate.model.layout import ITEMS
 from acclimate.model.static import NO_LAYERS
 from acclimate.model.tokens import Tokens
 
+_NONE = "the base is a table of items and has no layers"
 _PROBES = 128
 
 
@@ -62,7 +63,7 @@ class ItemTable(Embedder):
         Raises:
             UsageError: always, to who would change one.
         """
-        raise UsageError("the base is a table of items and has no layers", NO_LAYERS)
+        raise UsageError(_NONE, NO_LAYERS)
 
     @property
     def width(self) -> int:
@@ -80,8 +81,8 @@ class ItemTable(Embedder):
         return self.ids[:: max(1, len(self.ids) // _PROBES)][:_PROBES]
 
     def blocks(self) -> list[tuple[str, nn.Module]]:
-        """None."""
-        return []
+        """There are none, as of `backbone`."""
+        raise UsageError(_NONE, NO_LAYERS)
 
     def token_embedding(self) -> nn.Embedding:
         """The table."""

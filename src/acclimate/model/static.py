@@ -18,6 +18,7 @@ from acclimate.model.dense import Dense
 from acclimate.model.embedder import Embedder
 from acclimate.model.tokens import Tokens
 
+_NONE = "the base is a table of embeddings and has no layers"
 ENDLESS = 2**31 - 1  # tokens: no text is so long, and the tokenizer still takes the number
 
 
@@ -63,7 +64,7 @@ class StaticEncoder(Embedder):
         Raises:
             UsageError: always, to who would change one.
         """
-        raise UsageError("the base is a table of embeddings and has no layers", NO_LAYERS)
+        raise UsageError(_NONE, NO_LAYERS)
 
     @property
     def width(self) -> int:
@@ -71,8 +72,8 @@ class StaticEncoder(Embedder):
         return self.table.embedding_dim
 
     def blocks(self) -> list[tuple[str, nn.Module]]:
-        """None."""
-        return []
+        """There are none, as of `backbone`."""
+        raise UsageError(_NONE, NO_LAYERS)
 
     def token_embedding(self) -> nn.Embedding:
         """The table."""

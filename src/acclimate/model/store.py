@@ -47,8 +47,9 @@ _SAVE_AGAIN = "fetch or save the model again"
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """Reads a sentence-transformers folder (either generation), a plain transformers folder or one of model2vec's, or an
-    item table's folder or file. fp32, on the CPU.
+    """Reads a model's folder, or an item table's file. fp32, on the CPU.
+
+    The folder is one of sentence-transformers (either generation), of transformers alone, of model2vec or of items.
 
     No code and no pickle of the folder is run; nothing is fetched.
 
