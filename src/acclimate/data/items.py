@@ -317,6 +317,7 @@ def item_table(rows: ItemRows, *, roles_differ: bool) -> tuple[PairTable, Featur
         document_key=np.concatenate([keys, np.full(items, -1)]) if roles_differ else keys,
         weight=rows.weight,
         target=np.full(count, np.nan, dtype=np.float32),
+        label=np.full(count, -1, dtype=np.int64),
         crowded=True,
     )
     features = np.concatenate([keys, keys]) if roles_differ else keys

@@ -13,6 +13,7 @@ import torch
 from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, UsageError
 from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
 from acclimate.data.examples import Example, Kind
+from acclimate.data.items import ItemRows
 from acclimate.data.pairs import PairTable, TextNumbers
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
@@ -223,12 +224,15 @@ class _Run:
             spec.build().begin(groups)
         seen = facts_of(self.prepared.train, self.prepared.kind, trial)
         for objective in plan.decided.objectives:
-            objective.at_all_sizes(seen)
+            if objective.at_all_sizes(seen).guided and self.encoder.reads == "ids":
+                raise UsageError(
+                    f"objective {objective.kind} asks the base of texts, and these are ids", "take infonce"
+                )
         return plan
 
     def _mining_of(self, recipe: Recipe) -> Mining | None:
         miner, prepared, seed = recipe.data.mining, self.prepared, recipe.training.seed
-        if miner == "none":
+        if miner == "none" or isinstance(prepared.train, ItemRows):
             return None
         return Mining(miner, prepared.train, others_of(prepared), self.workspace, seed, self.plan.decided.device)
 
@@ -288,7 +292,7 @@ class _Run:
             raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
         return vectors
 
-    def _with_negatives(self) -> Sequence[Example]:
+    def _with_negatives(self) -> Sequence[Example] | ItemRows:
         """The training rows, with mined negatives where the recipe asks for them."""
         if self._mining is None:
             return self.prepared.train
@@ -306,7 +310,7 @@ class _Run:
         base = self._load_base()
         return self._encode_base(base.to(self.plan.decided.device))
 
-    def _train(self, train: Sequence[Example]) -> tuple[Trainer, Sizes, Progress]:
+    def _train(self, train: Sequence[Example] | ItemRows) -> tuple[Trainer, Sizes, Progress]:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
         stop = Stop()
         log: list[MetricsLog] = []

@@ -138,12 +138,14 @@ def build_trainer(
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
 
 
-def facts_of(train: Sequence[Example], kind: Kind, encoder: "Encoder") -> Facts:
+def facts_of(train: Sequence[Example] | ItemRows, kind: Kind, encoder: "Encoder") -> Facts:
     """What objectives may know of the rows and of the encoder before the first step."""
-    match kind:
-        case Kind.LABELED:
+    match train, kind:
+        case ItemRows(), _:
+            return Facts(encoder.dimension)
+        case _, Kind.LABELED:
             return Facts(encoder.dimension, labels=labels_of(train))
-        case Kind.SCORED:
+        case _, Kind.SCORED:
             scores = {float(e.score) for e in train if e.score is not None}
             return Facts(encoder.dimension, scores=(min(scores), max(scores)), binary=len(scores) == 2)
         case _:
