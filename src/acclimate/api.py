@@ -418,8 +418,7 @@ def fit_vectors(
 def distill_static(base: str | Path, out: str | Path, dimensions: int = 256) -> "Encoder":
     """A static model out of a transformer: a table with a row for each token, which `fit` tunes as any other base.
 
-    A text is the mean of its tokens' rows, a few hundred times as fast as a transformer. The folder is read by
-    sentence-transformers and model2vec too.
+    A text is the mean of its tokens' rows. The folder is read by sentence-transformers and model2vec too.
 
     Args:
         base: the transformer, as `load` takes it.

@@ -132,3 +132,22 @@ def test_what_cannot_be_scored_is_refused_with_a_remedy() -> None:
         rank_documents(two, np.eye(3, dtype=np.float32), [{0: 1}, {1: 1}])
     with pytest.raises(DataError, match="NaN or infinity in row 1"):
         rank_documents(two, np.array([[0, 1], [np.nan, 0]], np.float32), [{0: 1}, {1: 1}])
+
+
+@pytest.mark.parametrize("block_bytes", [1, 4 * 90 * 3, 1 << 30])
+def test_what_is_excluded_is_as_if_it_were_not_there(block_bytes: int) -> None:
+    generator = np.random.default_rng(7)
+    queries, documents = grid_vectors(generator, 12), grid_vectors(generator, 40)
+    relevant = [{int(row): 1 for row in generator.choice(40, 3, replace=False)} for _ in range(12)]
+    excluded = [[row for row in range(40) if row not in right and generator.random() < 0.6] for right in relevant]
+    got = rank_documents(queries, documents, relevant, excluded=excluded, block_bytes=block_bytes)
+    for query in range(12):
+        left = [row for row in range(40) if row not in excluded[query]]
+        alone = rank_documents(
+            queries[[query]], documents[left], [{left.index(row): 1 for row in relevant[query]}], top_k=40
+        )
+        place = slice(got.starts[query], got.starts[query + 1])
+        np.testing.assert_array_equal(got.ranks[place], alone.ranks)
+        count = got.top_rows.shape[1]
+        assert count == 40 - max(map(len, excluded))
+        np.testing.assert_array_equal(got.top_rows[query], np.array(left)[alone.top_rows[0, :count]])

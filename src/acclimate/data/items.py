@@ -80,8 +80,8 @@ class ItemRows:
 
     def select(self, chosen: "Numbers") -> "ItemRows":
         """Some of the pairs."""
-        picked = (column[chosen] for column in (self.query, self.positive, self.weight))
-        return ItemRows(*picked, self.ids.select(chosen), self.items)
+        ids = self.ids.select(chosen)
+        return ItemRows(self.query[chosen], self.positive[chosen], self.weight[chosen], ids, self.items)
 
     @property
     def pair(self) -> "Numbers":
@@ -159,7 +159,8 @@ def read_ids(source: Any, columns: Mapping[str, str]) -> IdPairs:
         notes = (*notes, f"{wrong} wrong items are not used: every other item of a step is one")
     return IdPairs(
         list(number),
-        *(np.frombuffer(column, np.int64) if len(column) else np.zeros(0, np.int64) for column in (query, positive)),
+        np.array(query, np.int64),
+        np.array(positive, np.int64),
         np.array(weight, np.float32),
         np.array(lines, np.int64),
         dataset.name, dataset.path, dataset.sha256, dataset.format, dataset.roles, dataset.unused, notes,
@@ -277,9 +278,9 @@ def split_pairs(rows: ItemRows, *, seed: int, dev: float, test: float) -> ItemSp
             else:
                 kept += 1
     of_row = part[number]
-    parts = (rows.select(np.flatnonzero(of_row == code)) for code in range(3))
+    train, in_dev, in_test = (rows.select(np.flatnonzero(of_row == code)) for code in range(3))
     notes = (f"{kept} pairs train that were drawn for the test: they are the only ones of an item",) if kept else ()
-    return ItemSplit(*parts, notes)
+    return ItemSplit(train, in_dev, in_test, notes)
 
 
 def without_pairs(rows: ItemRows, held_out: ItemRows) -> ItemRows:

@@ -44,7 +44,7 @@ class ItemTable(Embedder):
         if len(self.row_of) < len(self.ids):
             name = next(name for row, name in enumerate(self.ids) if self.row_of[name] != row)
             raise DataError(f"the id {name!r} stands there twice", "give every vector an id of its own")
-        self.table = nn.Embedding(*table.shape, _weight=table.float().contiguous())
+        self.table = nn.Embedding(len(table), table.shape[1], _weight=table.float().contiguous())
         self.dense = nn.ModuleList()
         self.vector_adapters = nn.ModuleList()
         self.tokenizer = None

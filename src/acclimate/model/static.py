@@ -51,7 +51,7 @@ class StaticEncoder(Embedder):
         notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(normalize, prompts, default_prompt_name, truncate_dim, notes)
-        self.table = nn.Embedding(*table.shape, _weight=table.float().contiguous())
+        self.table = nn.Embedding(len(table), table.shape[1], _weight=table.float().contiguous())
         self.dense = nn.ModuleList(dense)
         self.vector_adapters = nn.ModuleList()
         self.tokenizer = tokenizer

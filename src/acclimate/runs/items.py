@@ -138,13 +138,13 @@ def _task(name: str, asked: ItemRows, known: Sequence[ItemRows], names: Sequence
     documents = np.flatnonzero(answers | ~only_ask)
     place = np.full(asked.items, -1)
     place[documents] = np.arange(len(documents))
-    queries = np.unique(asked.query)
-    right: dict[int, dict[int, int]] = {int(query): {} for query in queries}
+    queries = [int(query) for query in np.unique(asked.query)]
+    right: dict[int, dict[int, int]] = {query: {} for query in queries}
     for query, positive in zip(asked.query.tolist(), place[asked.positive].tolist(), strict=True):
         right[query][positive] = 1
     beside = [neighbors(rows) for rows in known]
     excluded = []
-    for query in queries.tolist():
+    for query in queries:
         shown = np.unique(np.concatenate([np.array([query]), *(found[query] for found in beside)]))
         left_out = place[shown]
         excluded.append([row for row in left_out[left_out >= 0].tolist() if row not in right[query]])
@@ -152,8 +152,8 @@ def _task(name: str, asked: ItemRows, known: Sequence[ItemRows], names: Sequence
         name=name,
         query_ids=[names[query] for query in queries],
         queries=[names[query] for query in queries],
-        document_ids=[names[row] for row in documents],
-        documents=[names[row] for row in documents],
+        document_ids=[names[row] for row in documents.tolist()],
+        documents=[names[row] for row in documents.tolist()],
         relevant=list(right.values()),
         excluded=excluded,
     )
