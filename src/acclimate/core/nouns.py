@@ -46,6 +46,7 @@ class Batch:
         relevant: [B, U] which inputs are known right answers to the row's query.
         weight: [B] weight of each row in the loss.
         target: [B] score of a scored pair; NaN elsewhere.
+        log_chance: [U] logarithm of the chance that a batch has the input among its answers; None: not looked at.
     """
 
     rows: "NDArray[np.int64]"
@@ -54,6 +55,7 @@ class Batch:
     relevant: "NDArray[np.bool_]"
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
+    log_chance: "NDArray[np.float32] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Step:
         streams: name -> [G, D] embeddings of extra texts that a regularizer asked for.
         frozen: name -> [G, D'] what a teacher says of the same extra texts.
         progress: share of the training done, in [0, 1).
+        log_chance: [U] as in `Batch`, where it is known.
     """
 
     unique: "Tensor"
@@ -79,3 +82,4 @@ class Step:
     streams: Mapping[str, "Tensor"] = field(default_factory=dict)
     frozen: Mapping[str, "Tensor"] = field(default_factory=dict)
     progress: float = 0.0
+    log_chance: "Tensor | None" = None

@@ -318,6 +318,7 @@ def item_table(rows: ItemRows, *, roles_differ: bool) -> tuple[PairTable, Featur
         document_key=np.concatenate([keys, np.full(items, -1)]) if roles_differ else keys,
         weight=rows.weight,
         target=np.full(count, np.nan, dtype=np.float32),
+        share=np.bincount(rows.positive, minlength=items * (1 + roles_differ)) / max(1, count),
         crowded=True,
     )
     features = np.concatenate([keys, keys]) if roles_differ else keys

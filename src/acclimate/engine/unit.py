@@ -28,6 +28,7 @@ class Inputs:
         index, relevant, weight, target, progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
         frozen: name -> what the base says of the stream's texts [G, D].
+        log_chance: as in `Step`.
     """
 
     texts: "NDArray[np.int64]"
@@ -39,6 +40,7 @@ class Inputs:
     progress: float
     streams: Mapping[str, slice] = field(default_factory=dict)
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
+    log_chance: Tensor | None = None
 
 
 class TrainingUnit(nn.Module):
@@ -80,6 +82,7 @@ class TrainingUnit(nn.Module):
             streams={name: embeddings[rows] for name, rows in inputs.streams.items()},
             frozen=inputs.frozen,
             progress=inputs.progress,
+            log_chance=inputs.log_chance,
         )
         # Similarities and log-sum-exp in float32: bf16 cannot tell neighboring cosines apart.
         with torch.autocast(embeddings.device.type, enabled=False):

@@ -5,7 +5,9 @@ For query i with right document p and candidates C(i)::
     loss[i, p] = log( sum_{j in C(i)} exp(s_ij / temperature) ) - s_ip / temperature
 
 Candidates are the documents of the batch, positives and hard negatives, less every document that is known to be
-right for the query (it is an answer, not a negative) and less the query's own text.
+right for the query (it is an answer, not a negative) and less the query's own text. Where it is known with what chance
+c_j a batch has document j (tables of items), exp(s_ij / temperature) is divided by it: the sum is then that over all
+documents on average (Bengio, Senecal 2008), and what is popular is not pushed away for being seen more often.
 """
 
 from typing import ClassVar, Literal
@@ -49,7 +51,7 @@ class InfoNCE(Objective):
         logits = unique[query] @ unique.T / self.temperature  # [B, D] x [D, U] -> [B, U]
         known = step.relevant.scatter(1, query[:, None], value=True)  # a text is no negative of itself
         candidates = _documents(step)[None, :] & ~known  # [B, U]
-        loss = _softmax_loss(logits, positives, candidates)
+        loss = _softmax_loss(logits, positives, candidates, step.log_chance)
         if not self.symmetric:
             return loss
         return (loss + _towards_queries(logits, query, positives[:, 0], known)) / 2
@@ -75,10 +77,11 @@ def _documents(step: Step) -> Tensor:
     return is_document
 
 
-def _softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
+def _softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor, log_chance: Tensor | None = None) -> Tensor:
     """Mean over a row's positives of the cross entropy against the row's candidates."""
     present = positives >= 0  # [B, P]
     right = logits.gather(1, positives.clamp_min(0))  # [B, P]
-    others = logsumexp_masked(logits, candidates)[:, None].expand_as(right)  # [B, P]; -inf without negatives
+    counted = logits if log_chance is None else logits - log_chance
+    others = logsumexp_masked(counted, candidates)[:, None].expand_as(right)  # [B, P]; -inf without negatives
     loss = torch.logaddexp(right, others) - right
     return (loss * present).sum(1) / present.sum(1)

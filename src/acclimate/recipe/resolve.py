@@ -125,7 +125,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     method.check_rows(facts.kind)
     objectives = recipe.objectives
     if objectives == "auto":
-        objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(),)
+        objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(symmetric=facts.reads == "texts"),)
     searches = OPTIMIZERS[training.optimizer].line_search
     if searches:
         _check_line_search(training, facts.rows)
