@@ -185,8 +185,8 @@ def page(found: dict[str, list[Result]], provenance: Sequence[str]) -> list[str]
         *provenance,
         "",
         f"Which packages of Debian need each other; {DIMENSIONS} dimensions, the same passes over the same pairs for "
-        "all. Recall@10 of held-out pairs in points, mean and range over seeds; the interval is of the first seed, over "
-        "queries. Pairs a second are those of training.",
+        "all. Recall@10 of held-out pairs in points, mean and range over seeds; the interval is of the first seed, "
+        "over queries. Pairs a second are those of training.",
         "",
         *table(("way", "recall@10", "acclimate's gain over it (95% interval)", "pairs a second"), rows),
     ]
