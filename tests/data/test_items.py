@@ -103,3 +103,13 @@ def test_an_item_that_asks_is_a_feature_of_its_own_where_it_is_read_otherwise() 
     assert table.query.tolist() == [3, 4]
     assert store.take(np.array([1, 4]))[0].tolist() == [1, 1]
     assert store.queries.tolist() == [False] * 3 + [True] * 3
+
+
+def test_the_chance_of_an_answer_to_be_in_a_batch_is_known() -> None:
+    pairs = [(0, 1)] * 6 + [(2, 3)] * 3 + [(3, 0)]
+    table, _ = item_table(rows_of(pairs, 4), roles_differ=False)
+    batch = assemble(table, np.array([0, 6, 9]), 0, 0, positives=1, negatives=4)
+    share = np.array([0.1, 0.6, 1, 0.3])  # item 2 answers nothing
+    expected = np.log(1 - (1 - share) ** 3)
+    assert batch.log_chance is not None
+    np.testing.assert_allclose(batch.log_chance, expected, atol=1e-6)

@@ -247,3 +247,24 @@ def test_any_batch_with_shared_texts_is_the_double_loop(
     step = batch_of(examples)
     loss = InfoNCE(0.2, symmetric=symmetric)(step)
     torch.testing.assert_close(loss, torch.tensor(by_loops(step, 0.2, symmetric=symmetric)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_candidate_counts_as_often_as_it_was_missing_from_batches() -> None:
+    """Of three documents with chances 1, 1/2 and 1/4, the sum is exp(s_0) + 2 exp(s_1) + 4 exp(s_2) by hand."""
+    unique = torch.nn.functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
+    step = Step(
+        unique=unique,
+        index={"query": torch.tensor([[0], [1], [2]]), "positive": torch.tensor([[3], [4], [5]])},
+        relevant=torch.zeros(3, 6, dtype=torch.bool).index_put(
+            (torch.arange(3), torch.arange(3, 6)), torch.tensor(True)
+        ),
+        weight=torch.ones(3),
+        target=torch.full((3,), torch.nan),
+        log_chance=torch.tensor([1, 1, 1, 1, 0.5, 0.25]).log(),
+    )
+    loss = InfoNCE(0.5, symmetric=False)(step)
+    weight = torch.tensor([1.0, 2.0, 4.0])
+    scores = (unique[:3] @ unique[3:].T / 0.5).exp()
+    for row in range(3):
+        others = sum(weight[j] * scores[row, j] for j in range(3) if j != row)
+        torch.testing.assert_close(loss[row], -(scores[row, row] / (scores[row, row] + others)).log())

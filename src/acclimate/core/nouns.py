@@ -51,6 +51,7 @@ class Batch:
         weight: [B] weight of each row in the loss.
         target: [B] score of a scored pair; NaN elsewhere.
         label: [B] number of a labeled text's label; -1 elsewhere.
+        log_chance: [U] logarithm of the chance that a batch has the input among its answers; None: not looked at.
     """
 
     rows: "NDArray[np.int64]"
@@ -60,6 +61,7 @@ class Batch:
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
     label: "NDArray[np.int64]"
+    log_chance: "NDArray[np.float32] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Step:
         frozen: name -> [G, D'] what a teacher says of the same extra texts; ``GUIDE`` -> [U, D'] of ``unique``.
         progress: share of the training done, in [0, 1).
         label: Long [B] number of each row's label, -1 where it has none.
+        log_chance: [U] as in `Batch`, where it is known.
     """
 
     unique: "Tensor"
@@ -87,3 +90,4 @@ class Step:
     frozen: Mapping[str, "Tensor"] = field(default_factory=dict)
     progress: float = 0.0
     label: "Tensor | None" = None
+    log_chance: "Tensor | None" = None

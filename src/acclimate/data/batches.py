@@ -131,7 +131,14 @@ def _assemble_all(table: PairTable, rows: "NDArray[np.int64]") -> Batch:
         column[np.arange(width) < counts[:, None]] = np.searchsorted(unique, values)
         columns[role] = column
     relevant = _named(table.document_key[unique], table.relevant, rows)
-    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows])
+    chance = None if table.share is None else _log_chance(table.share[unique], len(rows))
+    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows], chance)
+
+
+def _log_chance(share: "NDArray[np.float64]", rows: int) -> "NDArray[np.float32]":
+    """log(1 - (1 - share)^rows): a batch of so many rows has an answer of that share. 0 for what is none."""
+    never = rows * np.log1p(-np.clip(share, 0.0, 1.0 - 1e-9))
+    return np.where(share > 0, np.log(-np.expm1(np.minimum(never, -1e-30))), 0.0).astype(np.float32)
 
 
 def _named(keys: "NDArray[np.int64]", relevant: Ragged, rows: "NDArray[np.int64]") -> "NDArray[np.bool_]":

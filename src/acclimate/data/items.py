@@ -319,6 +319,7 @@ def item_table(rows: ItemRows, *, roles_differ: bool) -> tuple[PairTable, Featur
         weight=rows.weight,
         target=np.full(count, np.nan, dtype=np.float32),
         label=np.full(count, -1, dtype=np.int64),
+        share=np.bincount(rows.positive, minlength=items * (1 + roles_differ)) / max(1, count),
         crowded=True,
     )
     features = np.concatenate([keys, keys]) if roles_differ else keys

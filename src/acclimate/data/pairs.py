@@ -83,6 +83,7 @@ class PairTable:
         label: [N] number of a labeled text's label among all labels in order, -1 elsewhere.
         own_among_positives: rows of one label share one array of its texts, and the row's own text is no answer to
             itself. An array a row would take memory that grows with the square of the rows.
+        share: feature -> share of the rows that it answers, where a few answer most of them.
         crowded: so many rows share their texts that batches without repeated ones cannot be had.
     """
 
@@ -96,6 +97,7 @@ class PairTable:
     target: "NDArray[np.float32]"
     label: "NDArray[np.int64]"
     own_among_positives: bool = False
+    share: "NDArray[np.float64] | None" = None
     crowded: bool = False
 
     def __len__(self) -> int:

@@ -98,6 +98,7 @@ class Feed:
             progress=progress,
             streams=rows,
             frozen=frozen,
+            log_chance=None if batch.log_chance is None else torch.from_numpy(batch.log_chance).to(device),
         )
 
     def tokens(self, texts: "NDArray[np.int64]", device: str) -> Tokens:

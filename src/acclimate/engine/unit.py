@@ -28,6 +28,7 @@ class Inputs:
         index, relevant, weight, target, label, progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
         frozen: name -> what the base says of the stream's texts [G, D], or of the batch's.
+        log_chance: as in `Step`.
     """
 
     texts: "NDArray[np.int64]"
@@ -40,6 +41,7 @@ class Inputs:
     progress: float
     streams: Mapping[str, slice] = field(default_factory=dict)
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
+    log_chance: Tensor | None = None
 
 
 class TrainingUnit(nn.Module):
@@ -82,6 +84,7 @@ class TrainingUnit(nn.Module):
             frozen=inputs.frozen,
             progress=inputs.progress,
             label=inputs.label,
+            log_chance=inputs.log_chance,
         )
         # Similarities and log-sum-exp in float32: bf16 cannot tell neighboring cosines apart.
         with torch.autocast(embeddings.device.type, enabled=False):

@@ -5,7 +5,9 @@ For query i with right document p and candidates C(i)::
     loss[i, p] = log( sum_{j in C(i)} exp(s_ij / temperature) ) - s_ip / temperature
 
 Candidates are the documents of the batch, positives and hard negatives, less every document that is known to be
-right for the query (it is an answer, not a negative) and less the query's own text.
+right for the query (it is an answer, not a negative) and less the query's own text. Where it is known with what chance
+c_j a batch has document j (tables of items), exp(s_ij / temperature) is divided by it: the sum is then that over all
+documents on average (Bengio, Senecal 2008), and what is popular is not pushed away for being seen more often.
 
 With ``hardness`` h > 0, the logit of each negative grows by h times its cosine, without a gradient of its own: near
 negatives weigh more (Lan et al. 2025, LLaVE: 9; Schechter Vera et al. 2025, EmbeddingGemma: 5).
@@ -68,7 +70,7 @@ class InfoNCE(Objective):
         candidates = documents(step) & ~known  # [B, U]
         if self.hardness:
             logits = logits + self.hardness * (unique[query] @ unique.T).detach() * ~known
-        loss = softmax_loss(logits, positives, candidates[:, None])
+        loss = softmax_loss(logits, positives, candidates[:, None], step.log_chance)
         if not self.symmetric:
             return loss
         return (loss + towards_queries(logits, query, positives[:, 0], ~known[:, positives[:, 0]].T)) / 2
@@ -90,16 +92,18 @@ def towards_queries(logits: Tensor, query: Tensor, positive: Tensor, wrong: Tens
     return logsumexp_masked(reverse, (wrong & ~same & ~repeated) | own) - reverse.diagonal()
 
 
-def softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
+def softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor, log_chance: Tensor | None = None) -> Tensor:
     """Mean over a row's positives of the cross entropy against the row's candidates [B].
 
     Args:
         logits: [B, C], of all inputs and perhaps of others behind them.
         positives: which inputs are right [B, P], -1 where a row has fewer.
         candidates: which are wrong, the same for all positives of a row [B, 1, C] or not [B, P, C].
+        log_chance: logarithm of the chance that a batch has each candidate [C], where it counts.
     """
     present = positives >= 0  # [B, P]
     right = logits.gather(1, positives.clamp_min(0))  # [B, P]
-    others = logsumexp_masked(logits[:, None], candidates).expand_as(right)  # [B, P]; -inf without negatives
+    counted = logits if log_chance is None else logits - log_chance
+    others = logsumexp_masked(counted[:, None], candidates).expand_as(right)  # [B, P]; -inf without negatives
     loss = torch.logaddexp(right, others) - right
     return (loss * present).sum(1) / present.sum(1)

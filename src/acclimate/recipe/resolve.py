@@ -20,7 +20,7 @@ _ITERATIONS = 30.0  # of an optimizer that searches along a line
 _FIRST_STEP = 1.0  # that it tries: along its direction, the full step is the right one once it knows the curvature
 _ROWS = {"pairs": "pairs", "scored": "scored pairs", "labeled": "labeled texts"}
 _TABLE_BATCH = 512
-_TABLE_RATE = 0.1
+_TABLE_RATE = {"texts": 0.1, "ids": 0.4}  # of what its numbers are; items may start from nothing
 _TABLE_EPOCHS = 10.0
 _FEW_ROWS = 2_000  # up to which reading all of them for one step is cheap
 
@@ -106,7 +106,7 @@ def _table_plan(facts: Facts, method: Method) -> tuple[int, float, float]:
 
     Adam moves a number by about the rate, so the rate is a share of what the numbers are.
     """
-    lr = _TABLE_RATE * float(facts.table_scale or 1.0) if method.trains_table else method.default_lr
+    lr = _TABLE_RATE[facts.reads] * float(facts.table_scale or 1.0) if method.trains_table else method.default_lr
     return min(_TABLE_BATCH, max(64, facts.rows // 64)), float(f"{lr:.2g}"), _TABLE_EPOCHS
 
 
@@ -126,7 +126,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     method.check_rows(facts.kind)
     objectives = recipe.objectives
     if objectives == "auto":
-        objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(),)
+        objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(symmetric=facts.reads == "texts"),)
     searches = OPTIMIZERS[training.optimizer].line_search
     if searches:
         _check_line_search(training, facts.rows)
