@@ -21,7 +21,7 @@ from acclimate.core.nouns import ParamGroup, Step
 from acclimate.methods import METHODS, Method
 from acclimate.model.encoder import Encoder
 from acclimate.model.surgery import freeze_all, matching
-from acclimate.objectives import OBJECTIVES, Objective, ObjectiveSpec
+from acclimate.objectives import OBJECTIVES, Facts, Objective, ObjectiveSpec
 from acclimate.recipe import Recipe, read_recipe
 from acclimate.regularizers import REGULARIZERS, Regularizer, RegularizerSpec
 from training import pairs
@@ -49,7 +49,7 @@ class MarginSpec(ObjectiveSpec):
     margin: PositiveFloat = 0.2
     summary: ClassVar[str] = "hinge against the hardest document"
 
-    def build(self) -> Objective:
+    def build(self, facts: Facts) -> Objective:
         return Margin(self.margin)
 
 
@@ -135,7 +135,7 @@ def test_toys_from_outside_train_through_a_recipe(files: Path, tiny_model: Path)
     assert run.scores["method"] == "toy_biases"
     resolved = yaml.safe_load((run.path / "resolved.yaml").read_text(encoding="utf-8"))
     assert resolved["method"] == {"kind": "toy_biases", "lr_scale": 5.0}
-    assert resolved["objectives"] == [{"kind": "toy_margin", "weight": 2.0, "margin": 0.3}]
+    assert resolved["objectives"] == [{"kind": "toy_margin", "weight": 2.0, "matryoshka": [], "margin": 0.3}]
     assert [r["kind"] for r in resolved["regularizers"]] == ["toy_drift", "distill"]
 
     records = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

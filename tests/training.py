@@ -67,11 +67,13 @@ def make_feed(
     folder: Path,
     streams: Mapping[str, int],
     frozen: np.ndarray,
+    *,
+    guided: bool = False,
     **options: Any,
 ) -> Feed:
     """The feed of examples and of general texts for each stream (name -> texts a step).
 
-    ``frozen`` is what the base says of the general texts.
+    ``frozen`` is what the base says of the general texts; ``guided`` asks what the encoder says of all texts.
     """
     numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
     table = pair_table(examples, kind_of(examples), numbers)
@@ -79,11 +81,12 @@ def make_feed(
     general = np.array([numbers.number(text, role) for text in GENERAL], dtype=np.int64)
     lengths = {role: encoder.prompt_length(role) for role in ("query", "document")}
     store = build_store(folder, numbers.texts, numbers.roles, encoder.tokenize, lengths, "tests")
+    said = [encoder.encode([text], role) for text, role in zip(numbers.texts, numbers.roles, strict=True) if guided]
     return Feed(
         table,
         store,
         {name: Stream(general, frozen, size) for name, size in streams.items()},
-        **{"batch_size": 6, "seed": 7, **options},
+        **{"batch_size": 6, "seed": 7, "guide": np.concatenate(said) if guided else None, **options},
     )
 
 
@@ -142,13 +145,14 @@ def make_rig(
     groups = [replace(g, starts_at=(opens_at or {}).get(g.name, g.starts_at)) for g in parsed.apply(encoder)]
     queries_alone = parsed.starts_as_base and encoder.adapts_queries_alone
     frozen = encoder.encode(GENERAL, "query") if queries_alone else before
-    data = make_feed(encoder, given, folder / "features", streams, frozen, **(feed or {}))
-    for penalty in penalties.values():
-        penalty.begin(groups)
     facts = facts_of(given, kind_of(given), encoder)
     losses: dict[str, tuple[Objective, float]] = {
         s.kind: (s.at_all_sizes(facts), s.weight) for s in map(OBJECTIVES.parse, objectives)
     }
+    guided = any(objective.guided for objective, _ in losses.values())
+    data = make_feed(encoder, given, folder / "features", streams, frozen, guided=guided, **(feed or {}))
+    for penalty in penalties.values():
+        penalty.begin(groups)
     rig = Rig(None, records if records is not None else [], [])  # type: ignore[arg-type]
     queries, documents = [e.query for e in given[:8]], [e.positives[0] for e in given[:8] if e.positives]
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from acclimate.data.examples import Example
 from acclimate.engine import loop
 from acclimate.engine.inputs import Inputs
 from acclimate.engine.memory import free_bytes, out_of_memory, tokens_that_fit
@@ -23,11 +24,16 @@ from training import Rig, make_rig, pairs, scored
 DROPS = {"config": {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}}
 
 
+ROWS = {
+    "pairs": pairs(12, negatives=2),
+    "scored": [e._replace(score=float(e.score > 0.5)) for e in scored(12)],  # two scores, which any loss can take
+    "labeled": [Example(e.id, e.line, text=e.query, label=f"class {row % 3}") for row, e in enumerate(pairs(12))],
+}
 OF_PROMPTS = ("vocabulary_norm", "nearest_token")
 
 
 def rig_of(folder: Path, objective: str, regularizer: str, **settings: Any) -> Rig:
-    examples = scored(12) if objective == "cosent" else pairs(12, negatives=2)
+    examples = ROWS[OBJECTIVES[objective].rows[0]]
     weight = 3.0
     if regularizer in OF_PROMPTS:
         settings["method"] = {"kind": "prompt", "text": "the doctor asks"}
@@ -43,7 +49,7 @@ def rig_of(folder: Path, objective: str, regularizer: str, **settings: Any) -> R
     )
     with torch.no_grad():  # away from the start, where regularizers have no gradient
         generator = torch.Generator().manual_seed(3)
-        for parameter in rig.trainer.parameters.values():
+        for parameter in (*rig.trainer.parameters.values(), *rig.trainer.unit.objectives.parameters()):
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.02)
     return rig
 
