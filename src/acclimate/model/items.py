@@ -5,20 +5,18 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from acclimate.core.errors import DataError, UsageError
+from acclimate.core.errors import DataError
 from acclimate.core.seeds import numpy_generator
-from acclimate.model.embedder import Embedder
 from acclimate.model.layout import ITEMS
-from acclimate.model.static import NO_LAYERS
+from acclimate.model.table import TableEmbedder
 from acclimate.model.tokens import Tokens
 
-_NONE = "the base is a table of items and has no layers"
 _PROBES = 128
 
 
-class ItemTable(Embedder):
+class ItemTable(TableEmbedder):
     """Vectors of items by id. They leave it with length one.
 
     Args:
@@ -31,11 +29,9 @@ class ItemTable(Embedder):
 
     head: ClassVar[str] = ITEMS
     reads: ClassVar[Literal["texts", "ids"]] = "ids"
-    depth: ClassVar[int] = 1
-    packs: ClassVar[bool] = False
 
     def __init__(self, table: Tensor, ids: Sequence[str], *, normalize: bool = True) -> None:
-        super().__init__(normalize)
+        super().__init__(table, normalize=normalize)
         self.ids = list(ids)
         self.row_of = {name: row for row, name in enumerate(self.ids)}
         if len(self.ids) != len(table):
@@ -44,9 +40,6 @@ class ItemTable(Embedder):
         if len(self.row_of) < len(self.ids):
             name = next(name for row, name in enumerate(self.ids) if self.row_of[name] != row)
             raise DataError(f"the id {name!r} stands there twice", "give every vector an id of its own")
-        self.table = nn.Embedding(len(table), table.shape[1], _weight=table.float().contiguous())
-        self.dense = nn.ModuleList()
-        self.vector_adapters = nn.ModuleList()
         self.tokenizer = None
         self.max_length = 1
 
@@ -57,20 +50,6 @@ class ItemTable(Embedder):
         return cls(torch.from_numpy(vectors / np.float32(dimensions**0.5)), ids)
 
     @property
-    def backbone(self) -> nn.Module:
-        """There is none.
-
-        Raises:
-            UsageError: always, to who would change one.
-        """
-        raise UsageError(_NONE, NO_LAYERS)
-
-    @property
-    def width(self) -> int:
-        """See `Embedder.width`."""
-        return self.table.embedding_dim
-
-    @property
     def standard(self) -> bool:
         """Never: no module of sentence-transformers knows ids."""
         return False
@@ -79,22 +58,6 @@ class ItemTable(Embedder):
     def probes(self) -> Sequence[str]:
         """See `Embedder.probes`."""
         return self.ids[:: max(1, len(self.ids) // _PROBES)][:_PROBES]
-
-    def blocks(self) -> list[tuple[str, nn.Module]]:
-        """There are none, as of `backbone`."""
-        raise UsageError(_NONE, NO_LAYERS)
-
-    def token_embedding(self) -> nn.Embedding:
-        """The table."""
-        return self.table
-
-    def frozen_depth(self, tokens: Tokens) -> int:
-        """Nothing that would be worth keeping: a look-up costs less."""
-        return 0
-
-    def prompt_length(self, role: str | None) -> int:
-        """See `Embedder.prompt_length`: ids have no prompt."""
-        return 0
 
     def tokenize(self, texts: Sequence[str], role: str | None) -> list[list[int]]:
         """The one token of each id: its row.

@@ -11,18 +11,16 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
-from acclimate.core.errors import UsageError
 from acclimate.model.dense import Dense
-from acclimate.model.embedder import Embedder
+from acclimate.model.table import TableEmbedder
 from acclimate.model.tokens import Tokens
 
-_NONE = "the base is a table of embeddings and has no layers"
 ENDLESS = 2**31 - 1  # tokens: no text is so long, and the tokenizer still takes the number
 
 
-class StaticEncoder(Embedder):
+class StaticEncoder(TableEmbedder):
     """A static text encoder. Its vectors have length one; they are zero for a text without tokens.
 
     Args:
@@ -34,8 +32,6 @@ class StaticEncoder(Embedder):
     """
 
     head: ClassVar[str] = "StaticEmbedding"
-    depth: ClassVar[int] = 1
-    packs: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -50,42 +46,17 @@ class StaticEncoder(Embedder):
         truncate_dim: int | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(normalize, prompts, default_prompt_name, truncate_dim, notes)
-        self.table = nn.Embedding(len(table), table.shape[1], _weight=table.float().contiguous())
-        self.dense = nn.ModuleList(dense)
-        self.vector_adapters = nn.ModuleList()
+        super().__init__(
+            table,
+            dense,
+            normalize=normalize,
+            prompts=prompts,
+            default_prompt_name=default_prompt_name,
+            truncate_dim=truncate_dim,
+            notes=notes,
+        )
         self.tokenizer = tokenizer
         self.max_length = max_length
-
-    @property
-    def backbone(self) -> nn.Module:
-        """There is none.
-
-        Raises:
-            UsageError: always, to who would change one.
-        """
-        raise UsageError(_NONE, NO_LAYERS)
-
-    @property
-    def width(self) -> int:
-        """See `Embedder.width`."""
-        return self.table.embedding_dim
-
-    def blocks(self) -> list[tuple[str, nn.Module]]:
-        """There are none, as of `backbone`."""
-        raise UsageError(_NONE, NO_LAYERS)
-
-    def token_embedding(self) -> nn.Embedding:
-        """The table."""
-        return self.table
-
-    def frozen_depth(self, tokens: Tokens) -> int:
-        """Nothing that would be worth keeping: a look-up costs less."""
-        return 0
-
-    def prompt_length(self, role: str | None) -> int:
-        """See `Embedder.prompt_length`: a prompt is part of the mean."""
-        return 0
 
     def tokenize(self, texts: Sequence[str], role: str | None) -> list[list[int]]:
         """Token ids of each text: prompt included, cut at ``max_length``."""
@@ -100,9 +71,6 @@ class StaticEncoder(Embedder):
         starts = moved.lengths.cumsum(0) - moved.lengths
         means = F.embedding_bag(moved.ids, self.table.weight, starts, mode="mean")  # [T], [V, D] -> [U, D]
         return self._finished(self._through_dense(means), moved)
-
-
-NO_LAYERS = "take --method full, embedding_table or residual"
 
 
 def cut_at(tokenizer: Tokenizer, length: int) -> None:
