@@ -180,7 +180,7 @@ def _legal(found: Mapping[str, Sequence[Result]]) -> list[Claim]:
         side: np.mean([result["right"][side] for result in found["pairs"]], axis=0) for side in ("before", "after")
     }
     gain, low, high = interval(sides["after"] - sides["before"])
-    pairs = f"{_percent(sides['before'].mean())} to {_percent(sides['after'].mean())} "
+    pairs = f"{_percent(sides['before'].mean())} to {_percent(sides['after'].mean())}"
     pairs += f" ({gain:+.1f}; {low:+.1f} to {high:+.1f})"
     deltas = [result["test"]["delta"]["accuracy"] for result in found["labels"]]
     before, after = (
