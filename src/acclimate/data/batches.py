@@ -92,44 +92,22 @@ def assemble(
 ) -> Batch:
     """The batch of some rows: each distinct text once, at most so many positives and negatives a row.
 
-    A role that no row has a text in is no column.
-
-    A row with more takes a random choice, again a pure function of (seed, epoch, row).
+    A row with more takes a random choice, again a pure function of (seed, epoch, row). A role that no row has a text in
+    is no column.
     """
-    everything = (table.positives.counts(rows) <= positives).all() and (table.negatives.counts(rows) <= negatives).all()
-    if everything and not table.own_among_positives:
-        return _assemble_all(table, rows)
+    own = table.query[rows] if table.own_among_positives else None
     chosen = {
-        "query": [table.query[row : row + 1] for row in rows],
-        "positive": [
-            _choose(table.positives[row], positives, seed, epoch, int(row), "positive", without=own)
-            for row, own in zip(rows, table.query[rows] if table.own_among_positives else repeat(None), strict=False)
-        ],
-        "negative": [_choose(table.negatives[row], negatives, seed, epoch, int(row), "negative") for row in rows],
-    }
-    unique = np.unique(np.concatenate([features for column in chosen.values() for features in column]))
-    columns = {role: _padded(column, unique) for role, column in chosen.items() if any(map(len, column))}
-    keys = table.document_key[unique]
-    relevant = _named(keys, table.relevant, rows)
-    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows])
-
-
-def _assemble_all(table: PairTable, rows: "NDArray[np.int64]") -> Batch:
-    """The batch of rows of which everything is taken, without a look at each."""
-    joined = {
         "query": (table.query[rows], np.ones(len(rows), dtype=np.int64)),
-        "positive": table.positives.joined(rows),
-        "negative": table.negatives.joined(rows),
+        "positive": _chosen(table.positives, rows, positives, seed, epoch, "positive", own),
+        "negative": _chosen(table.negatives, rows, negatives, seed, epoch, "negative"),
     }
-    unique = np.unique(np.concatenate([values for values, _ in joined.values()]))
+    unique = np.unique(np.concatenate([features for features, _ in chosen.values()]))
     columns = {}
-    for role, (values, counts) in joined.items():
-        width = int(counts.max())
-        if width == 0:
-            continue
-        column = np.full((len(rows), width), -1, dtype=np.int64)
-        column[np.arange(width) < counts[:, None]] = np.searchsorted(unique, values)
-        columns[role] = column
+    for role, (features, counts) in chosen.items():
+        column = np.full((len(rows), counts.max()), -1, dtype=np.int64)
+        column[np.arange(column.shape[1]) < counts[:, None]] = np.searchsorted(unique, features)
+        if column.shape[1]:
+            columns[role] = column
     relevant = _named(table.document_key[unique], table.relevant, rows)
     chance = None if table.share is None else _log_chance(table.share[unique], len(rows))
     return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows], chance)
@@ -154,6 +132,29 @@ def _named(keys: "NDArray[np.int64]", relevant: Ragged, rows: "NDArray[np.int64]
     return of_rows if np.array_equal(distinct, keys) else of_rows.take(place, axis=1)
 
 
+def _chosen(
+    arrays: Ragged,
+    rows: "NDArray[np.int64]",
+    limit: int,
+    seed: int,
+    epoch: int,
+    role: str,
+    own: "NDArray[np.int64] | None" = None,
+) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
+    """At most ``limit`` features of each row one after another [T], and how many each has [B].
+
+    ``own`` [B] are features that are not meant, each one of the (then sorted) features of its row.
+    """
+    if own is None and (arrays.counts(rows) <= limit).all():
+        return arrays.joined(rows)  # without a look at each row
+    without = repeat(None) if own is None else own.tolist()
+    parts = [
+        _choose(arrays[row], limit, seed, epoch, row, role, one)
+        for row, one in zip(rows.tolist(), without, strict=False)
+    ]
+    return np.concatenate(parts), np.array([len(part) for part in parts])
+
+
 def _choose(
     features: "NDArray[np.int64]", limit: int, seed: int, epoch: int, row: int, role: str, without: int | None = None
 ) -> "NDArray[np.int64]":
@@ -166,15 +167,6 @@ def _choose(
     if without is not None:
         picked = picked + (picked >= np.searchsorted(features, without))
     return features[picked]
-
-
-def _padded(column: list["NDArray[np.int64]"], unique: "NDArray[np.int64]") -> "NDArray[np.int64]":
-    """Positions in ``unique`` [B, K], -1 where a row has fewer than K."""
-    width = max(len(features) for features in column)
-    result = np.full((len(column), width), -1, dtype=np.int64)
-    for row, features in enumerate(column):
-        result[row, : len(features)] = np.searchsorted(unique, features)
-    return result
 
 
 def epochs(

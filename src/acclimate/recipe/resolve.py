@@ -1,6 +1,6 @@
 """Decides every ``auto`` from the data and the machine, and says why."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from acclimate.core.errors import UsageError
@@ -62,13 +62,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Every value that a recipe may leave to ``auto``, decided."""
+    """Every value that a recipe may leave to ``auto``, decided; ``default_lr`` is what ``lr`` would be then."""
 
     method: Method
     objectives: tuple[ObjectiveSpec, ...]
     regularizers: tuple[RegularizerSpec, ...]
     optimizer: str
     lr: float
+    default_lr: float
     weight_decay: float
     warmup_share: float
     batch_size: int
@@ -97,19 +98,6 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def _kept(facts: Facts) -> tuple[RegularizerSpec, ...]:
-    return (DistillSpec(),) if facts.reads == "texts" else ()
-
-
-def _table_plan(facts: Facts, method: Method) -> tuple[int, float, float]:
-    """Batch size, learning rate and epochs of a base that is a table: rows are cheap, and its scale is its own.
-
-    Adam moves a number by about the rate, so the rate is a share of what the numbers are.
-    """
-    lr = _TABLE_RATE[facts.reads] * float(facts.table_scale or 1.0) if method.trains_table else method.default_lr
-    return min(_TABLE_BATCH, max(64, facts.rows // 64)), float(f"{lr:.2g}"), _TABLE_EPOCHS
-
-
 def epochs_for(rows: int) -> float:
     """About 6,000 rows are seen: each of a few hundred eight times at most, each of 6,000 and more once."""
     return max(1.0, min(8.0, round(6_000 / max(1, rows), 1)))
@@ -124,42 +112,29 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     training, evaluation = recipe.training, recipe.evaluation
     method = Full() if recipe.method == "auto" else recipe.method
     method.check_rows(facts.kind)
-    objectives = recipe.objectives
-    if objectives == "auto":
-        objectives = (CoSentSpec() if facts.kind == "scored" else InfoNCESpec(symmetric=facts.reads == "texts"),)
-    searches = OPTIMIZERS[training.optimizer].line_search
+    searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
     if searches:
         _check_line_search(training, facts.rows)
-    is_table = facts.table_scale is not None
     if is_table and training.precision not in ("auto", "fp32"):
         problem = f"training.precision={training.precision} cannot act on a base that is a table of float32"
         raise UsageError(problem, "leave it out")
-    of_table = _table_plan(facts, method)
-    default_batch = facts.rows if searches else of_table[0] if is_table else 64
-    batch_size = min(default_batch if training.batch_size == "auto" else training.batch_size, facts.rows)
-    default_lr = _FIRST_STEP if searches else of_table[1] if is_table else method.default_lr
-    default_epochs = _ITERATIONS if searches else of_table[2] if is_table else epochs_for(facts.rows)
+    default = _defaults(facts, method, searches=searches)
+    objectives = default.objectives if recipe.objectives == "auto" else recipe.objectives
+    batch_size = min(default.batch_size if training.batch_size == "auto" else training.batch_size, facts.rows)
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
-        regularizers=_kept(facts) if recipe.regularizers == "auto" else recipe.regularizers,
+        regularizers=default.regularizers if recipe.regularizers == "auto" else recipe.regularizers,
         optimizer=training.optimizer,
-        lr=default_lr if training.lr == "auto" else training.lr,
+        lr=default.lr if training.lr == "auto" else training.lr,
+        default_lr=default.lr,
         weight_decay=0.0 if searches else training.weight_decay,
         warmup_share=0.0 if searches else training.warmup_share,
         batch_size=batch_size,
         micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
-        epochs=default_epochs if training.epochs == "auto" else training.epochs,
-        max_length=training.max_length
-        if training.max_length != "auto"
-        else facts.base_max_length
-        if is_table
-        else min(_MAX_LENGTH, facts.base_max_length),
-        precision=training.precision
-        if training.precision != "auto"
-        else "fp32"
-        if searches or is_table
-        else facts.precision,
+        epochs=default.epochs if training.epochs == "auto" else training.epochs,
+        max_length=default.max_length if training.max_length == "auto" else training.max_length,
+        precision=default.precision if training.precision == "auto" else training.precision,
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
@@ -179,6 +154,41 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     most = BATCH_RANGE[1] if not is_table else max(BATCH_RANGE[1], decided.batch_size)
     warnings = _search_warnings(facts.rows) if searches else _warnings(decided.batch_size, most, training.weight_decay)
     return Plan(resolved, decided, reasons, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Defaults:
+    """What ``auto`` means here."""
+
+    objectives: tuple[ObjectiveSpec, ...]
+    regularizers: tuple[RegularizerSpec, ...]
+    batch_size: int
+    lr: float
+    epochs: float
+    max_length: int
+    precision: Precision
+
+
+def _defaults(facts: Facts, method: Method, *, searches: bool) -> _Defaults:
+    texts = facts.reads == "texts"
+    found = _Defaults(
+        objectives=(CoSentSpec() if facts.kind == "scored" else InfoNCESpec(symmetric=texts),),
+        regularizers=(DistillSpec(),) if texts else (),
+        batch_size=64,
+        lr=method.default_lr,
+        epochs=epochs_for(facts.rows),
+        max_length=min(_MAX_LENGTH, facts.base_max_length),
+        precision=facts.precision,
+    )
+    if facts.table_scale is not None:  # rows are cheap, and the table's scale is its own
+        # Adam moves a number by about the rate, so the rate is a share of what the numbers are.
+        lr = float(f"{_TABLE_RATE[facts.reads] * facts.table_scale:.2g}") if method.trains_table else method.default_lr
+        batch_size = min(_TABLE_BATCH, max(64, facts.rows // 64))
+        length = facts.base_max_length
+        found = replace(found, batch_size=batch_size, lr=lr, epochs=_TABLE_EPOCHS, max_length=length, precision="fp32")
+    if searches:
+        found = replace(found, batch_size=facts.rows, lr=_FIRST_STEP, epochs=_ITERATIONS, precision="fp32")
+    return found
 
 
 def _written(recipe: Recipe, decided: Decided) -> Recipe:

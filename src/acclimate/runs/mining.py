@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,7 +53,6 @@ class Mining:
         self._miner, self._examples, self._workspace = miner, examples, workspace
         self._seed, self._device = derive_seed(seed, "mining"), device
         self._pool = pool_of(examples, others)
-        self.counts: dict[str, Any] = {}
 
     def first(self, encode: Encode, progress: Progress) -> Sequence[Example]:
         """The rows with negatives that the base, or whom the settings name, has found.

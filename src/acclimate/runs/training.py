@@ -108,7 +108,7 @@ def build_trainer(
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
-    groups = [*groups, *_heads(unit, decided.method.default_lr)]
+    groups = [*groups, *_heads(unit, decided.default_lr)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
@@ -146,8 +146,9 @@ def facts_of(train: Sequence[Example] | ItemRows, kind: Kind, encoder: "Encoder"
         case _, Kind.LABELED:
             return Facts(encoder.dimension, labels=labels_of(train))
         case _, Kind.SCORED:
-            scores = {float(e.score) for e in train if e.score is not None}
-            return Facts(encoder.dimension, scores=(min(scores), max(scores)), binary=len(scores) == 2)
+            scores = np.fromiter((e.score for e in train), np.float64, len(train))
+            low, high = float(scores.min()), float(scores.max())
+            return Facts(encoder.dimension, scores=(low, high), binary=len(np.unique(scores)) == 2)
         case _:
             return Facts(encoder.dimension)
 
@@ -334,9 +335,9 @@ def _named(members: Sequence[tuple[str, T]]) -> dict[str, T]:
     return named
 
 
-def _heads(unit: TrainingUnit, method_lr: float) -> list[ParamGroup]:
-    """What objectives and regularizers train of their own; by default at one rate, whatever the method's is."""
+def _heads(unit: TrainingUnit, default_lr: float) -> list[ParamGroup]:
+    """What objectives and regularizers train of their own; by default at one rate, whatever the encoder's is."""
     parts: list[nn.Module] = [unit.objectives, unit.regularizers]
     names = {id(p): name for name, p in unit.named_parameters()}
     own = {names[id(p)]: p for part in parts for p in part.parameters()}
-    return [ParamGroup("heads", own, lr_scale=_HEADS_LR / method_lr)] if own else []
+    return [ParamGroup("heads", own, lr_scale=_HEADS_LR / default_lr)] if own else []
