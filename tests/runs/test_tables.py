@@ -97,6 +97,12 @@ def test_what_cannot_act_on_items_is_told(tmp_path: Path) -> None:
         acclimate.fit(scored(40), base="items:4", out=tmp_path / "run")
 
 
+@pytest.mark.parametrize("base", ["items:0", "items:many"])
+def test_a_new_table_needs_its_dimensions(tmp_path: Path, base: str) -> None:
+    with pytest.raises(UsageError, match=f"base '{base}' does not say how many dimensions; take for instance items:64"):
+        acclimate.fit(item_pairs(tmp_path), base=base, out=tmp_path / "run")
+
+
 def test_a_transformer_becomes_a_static_base(tiny_model: Path, tmp_path: Path) -> None:
     made = acclimate.distill_static(tiny_model, tmp_path / "static", dimensions=8)
     assert made.dimension == 8

@@ -21,18 +21,22 @@ from acclimate.recipe.tree import DataSettings
 from acclimate.runs.prepare import FEW_QUERIES, MIN_ROWS, Prepared
 from acclimate.runs.tasks import smaller
 
-_NEW = re.compile(r"items:([1-9]\d*)")
+_PREFIX = "items:"
+_NEW = re.compile(rf"{_PREFIX}([1-9]\d*)")
 
 
 def start_table(base: str, source: Any, data: DataSettings) -> Path | None:
     """The folder of an untrained table where the base is ``items:DIMENSIONS``: every id of TRAIN gets random vectors.
 
     Raises:
+        UsageError: no number of dimensions.
         DataError: rows that are no pairs.
     """
+    if not base.startswith(_PREFIX):
+        return None
     found = _NEW.fullmatch(base)
     if found is None:
-        return None
+        raise UsageError(f"base {base!r} does not say how many dimensions", "take for instance items:64")
     ids = sorted(read_ids(source, data.columns).names)
     digest = hashlib.sha256(json.dumps([base, ids]).encode()).hexdigest()[:16]
     folder = cache_folder() / "items" / digest
