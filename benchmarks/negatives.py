@@ -1,9 +1,10 @@
-"""What negatives are worth: ``python benchmarks/negatives.py --data DIR``.
+"""What the data is given: ``python benchmarks/negatives.py --data DIR``.
 
-On two sets of 2,000 pairs the plain loss, mined hard negatives with and without a filter, and a guide that drops what
-it takes for right, everything else being equal; the gain of each over the plain loss with its interval. What training
-made of the model is kept whole. Every cell is a file under ``--out``; a second call measures what is missing. About two
-hours on 2 cores (``--quick``: minutes). DIR is what ``benchmarks/data.py`` builds.
+On two sets of 2,000 pairs the plain loss, mined hard negatives with and without a filter, a guide that drops what it
+takes for right, and Matryoshka sizes, everything else being equal; the gain of each over the plain loss with its
+interval, and what is left of vectors that are cut. What training made of the model is kept whole. Every cell is a file
+under ``--out``; a second call measures what is missing. About two hours on 2 cores (``--quick``: minutes). DIR is what
+``benchmarks/data.py`` builds.
 """
 
 import argparse
@@ -17,13 +18,14 @@ from cuts import Sizes
 from ways import ALWAYS, BASE, FULL, QUICK, SEEDS, SETS, Way, gains, measure
 
 NEAREST = "data.mining={kind: base, range_min: 0, relative_margin: none}"
+DIMENSIONS = (384, 256, 128, 64, 32)
 WAYS = (
-    Way("InfoNCE", "full", ("objective=infonce",)),
+    Way("InfoNCE", "full", ("objective=infonce",), DIMENSIONS),
     Way("+ mined, unfiltered", "full", ("objective=infonce", NEAREST)),
     Way("+ mined, filtered", "full", ("objective=infonce", "data.mining=base")),
-    Way("+ mined by BM25, filtered", "full", ("objective=infonce", "data.mining=bm25")),
     Way("GIST", "full", ("objective=gist",)),
     Way("GIST + mined, unfiltered", "full", ("objective=gist", NEAREST)),
+    Way("Matryoshka", "full", (f"objective={{kind: infonce, matryoshka: {list(DIMENSIONS[1:])}}}",), DIMENSIONS),
 )
 
 

@@ -22,6 +22,10 @@ from cuts import Cut, Sizes, cut
 import acclimate
 from acclimate.core.files import read_jsonl, sha256_file
 from acclimate.core.seeds import numpy_generator
+from acclimate.data.examples import RetrievalSet
+from acclimate.data.readers import read_test
+from acclimate.evaluation import evaluate
+from acclimate.runs.tasks import retrieval_task
 
 BASE = "all-MiniLM-L6-v2"
 SETS = ("hpo", "icd10cm")
@@ -34,11 +38,15 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A method with settings of its own. The first one is what the others are put beside."""
+    """A method with settings of its own. The first one is what the others are put beside.
+
+    ``sizes`` are numbers of leading dimensions at which the tuned vectors are scored too.
+    """
 
     name: str
     method: str
     settings: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
 
 
 WAYS = (
@@ -99,10 +107,12 @@ def measure(
 def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) -> Result:
     settings: dict[str, Any] = {"method": way.method, "seed": seed, "keep": "anyway", "base": BASE}
     settings |= {"dev": files.dev, "test": files.test, "out": folder, "settings": [*ALWAYS, *way.settings]}
-    scores = acclimate.fit(files.train, general=general, **settings).scores
+    run = acclimate.fit(files.train, general=general, **settings)
+    scores = run.scores
     metrics = list(read_jsonl(folder / "metrics.jsonl"))
     queries = list(read_jsonl(folder / "data" / "queries.jsonl"))
     mined = folder / "data" / "mining.json"
+    by_size = at_sizes(run.model, files.test, way.sizes)
     shutil.rmtree(folder / "model")  # 90 MB; the figures are what is kept
     return {
         "dev": max(line["dev"]["ndcg@10"] for line in metrics if "dev" in line and line["step"]),
@@ -111,8 +121,25 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
         "ndcg": [query["ndcg_after"] for query in queries],
         "general": scores["general"]["delta"]["score"]["value"],
         "cost": scores["cost"],
+        **({"ndcg_by_size": by_size} if by_size else {}),
         **({"mining": json.loads(mined.read_text(encoding="utf-8"))} if mined.is_file() else {}),
     }
+
+
+def at_sizes(encoder: Any, test: Path, sizes: Sequence[int]) -> dict[str, list[float]]:
+    """nDCG@10 of each test query with vectors cut to their leading dimensions, by how many."""
+    if not sizes:
+        return {}
+    data = read_test(test)
+    assert isinstance(data, RetrievalSet)
+    task, known = retrieval_task("test", data), dict[str, np.ndarray]()
+
+    def cut_to(size: int, texts: Sequence[str], role: str) -> np.ndarray:
+        if role not in known:  # the texts of a role are the same each time
+            known[role] = encoder.encode(texts, role)
+        return known[role][:, :size]
+
+    return {str(size): evaluate(task, partial(cut_to, size)).per_item["ndcg@10"].tolist() for size in sizes}
 
 
 def gains(results: Sequence[Result]) -> np.ndarray:
