@@ -54,6 +54,7 @@ def main() -> None:
 
 def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, provenance: Sequence[str]) -> list[str]:
     """The lines of the page."""
+    settings = ", ".join(f"`{setting}`" for setting in (*ALWAYS, ALONE))
     return [
         "# Negatives",
         "",
@@ -61,13 +62,13 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         "",
         *provenance,
         "",
-        f"Base {BASE}, {sizes.pairs:,} pairs, full fine-tuning with its defaults, but for "
-        f"{', '.join(f'`{setting}`' for setting in (*ALWAYS, ALONE))} and what the table names. Test: {sizes.test[0]:,} "
-        f"queries against {sizes.test[1]:,} documents. Scores are in points of 100, means over the seeds, with the "
-        "least and the greatest. The gain over the first way has its 95% interval over the test queries, each query's "
-        "gain being the mean over the seeds. Unfiltered: the four documents that the base holds nearest. Filtered: "
-        "from its ranks 11 to 100, at most 95% of the right one's score. Suspects are documents above that, among its "
-        "first 100. Seconds are those of the training loop on one thread; mining comes before it.",
+        f"Base {BASE}, {sizes.pairs:,} pairs, full fine-tuning with its defaults, but for {settings} and what the "
+        f"table names. Test: {sizes.test[0]:,} queries against {sizes.test[1]:,} documents. Scores are in points of "
+        "100, means over the seeds, with the least and the greatest. The gain over the first way has its 95% interval "
+        "over the test queries, each query's gain being the mean over the seeds. Unfiltered: the four documents that "
+        "the base holds nearest. Filtered: from its ranks 11 to 100, at most 95% of the right one's score. Suspects "
+        "are documents above that, among its first 100. Seconds are those of the training loop on one thread; mining "
+        "comes before it.",
         *(line for name, ways in found.items() for line in _section(name, ways)),
     ]
 
@@ -77,7 +78,31 @@ def _section(name: str, ways: Mapping[Way, Sequence[Result]]) -> list[str]:
     before = plain[0]["test"]["before"]["ndcg@10"]
     head = ("way", "nDCG@10", "gain over the first", "dev", "seconds", "negatives", "suspects", "mining s")
     rows = [_row(way, results, plain) for way, results in ways.items()]
-    return ["", f"## {name}", "", f"The untuned base has {points(before)}.", "", *table(head, rows)]
+    lines = ["", f"## {name}", "", f"The untuned base has {points(before)}.", "", *table(head, rows)]
+    cut = {way: results for way, results in ways.items() if way.sizes}
+    if len(cut) > 1:
+        lines += ["", "Vectors cut to their leading dimensions and scaled to length one again:", "", *_cut(cut, plain)]
+    return lines
+
+
+def _cut(ways: Mapping[Way, Sequence[Result]], plain: Sequence[Result]) -> list[str]:
+    """nDCG@10 at every size, and the gain over the first way at the same size."""
+    rows = []
+    for way, results in ways.items():
+        rows.append([way.name, *(spread([_mean_at(size, result) for result in results]) for size in way.sizes)])
+        if results is not plain:
+            apart = [interval(_at(size, results) - _at(size, plain)) for size in way.sizes]
+            rows.append(["gain", *(f"{gain:+.1f} ({low:+.1f} to {high:+.1f})" for gain, low, high in apart)])
+    return table(("way", *map(str, DIMENSIONS)), rows)
+
+
+def _mean_at(size: int, result: Result) -> float:
+    return float(np.mean(result["ndcg_by_size"][str(size)]))
+
+
+def _at(size: int, results: Sequence[Result]) -> np.ndarray:
+    """nDCG@10 of each query at a size, the mean over the seeds [Q]."""
+    return np.mean([result["ndcg_by_size"][str(size)] for result in results], axis=0)
 
 
 def _row(way: Way, results: Sequence[Result], plain: Sequence[Result]) -> list[str]:

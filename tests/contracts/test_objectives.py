@@ -29,6 +29,8 @@ SMALLEST = {
     "infonce": Case(roles=WITH_NEGATIVES),
     "gist": Case(roles=WITH_NEGATIVES),
     "triplet": Case({"negatives": "own", "margin": "soft"}, roles=WITH_NEGATIVES),
+    "margin_mse": Case(roles=WITH_NEGATIVES),
+    "kl": Case(roles=WITH_NEGATIVES),
     "cosent": Case(),
     "angle": Case(),
     "cosine": Case(alone=True),
@@ -60,7 +62,9 @@ def step_of(kind: str, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> 
     target = torch.linspace(0, 1, rows) if "score" in smallest(kind).columns else torch.full((rows,), torch.nan)
     unique = unit_vectors(rows * len(roles), WIDTH, seed=3, dtype=dtype)
     frozen = {GUIDE: guide_of(index, rows * len(roles), dtype)} if smallest(kind).guided else {}
-    return Step(unique, index, relevant, torch.ones(rows), target, label=torch.arange(rows) % 3, frozen=frozen)
+    label, said = torch.arange(rows) % 3, torch.linspace(0, 1, rows)[:, None]
+    teacher = {"positive": said, "negative": said.flip(0) - 0.3} if OBJECTIVES[kind].taught else {}
+    return Step(unique, index, relevant, torch.ones(rows), target, label=label, frozen=frozen, teacher=teacher)
 
 
 def guide_of(index: dict[str, torch.Tensor], texts: int, dtype: torch.dtype) -> torch.Tensor:
@@ -113,6 +117,7 @@ def test_rows_in_another_order_have_the_same_losses(kind: str) -> None:
         relevant=step.relevant[order],
         target=step.target[order],
         label=step.label[order],
+        teacher={role: said[order] for role, said in step.teacher.items()},
     )
     torch.testing.assert_close(smallest(kind)(moved), smallest(kind)(step)[order])
 

@@ -43,6 +43,31 @@ def test_every_row_once_in_balanced_batches(queries: list[int], batch_size: int,
     assert max(sizes) - min(sizes) <= 1
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6))
+def test_what_a_teacher_says_goes_with_its_document_whatever_is_chosen(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    said: dict[tuple[str, str], float] = {}
+    rows = []
+    for n in range(8):
+        right, wrong = ([f"{r}{n}.{i}" for i in range(rng.integers(low, 4))] for r, low in (("p", 1), ("n", 0)))
+        scores = {text: float(np.float32(rng.normal())) for text in (*right, *wrong)} if n % 3 else {}
+        said |= {(f"q{n}", text): score for text, score in scores.items()}
+        given = {"positive_scores": right, "negative_scores": wrong}
+        values = {name: tuple(scores[text] for text in texts if scores) for name, texts in given.items()}
+        rows.append(Example(f"r{n}", n, f"q{n}", tuple(right), tuple(wrong), **values))
+    numbers = TextNumbers({"query": "", "document": " "})
+    table = pair_table(rows, Kind.PAIRS, numbers)
+    batch = assemble(table, np.array([5, 0, 1, 7, 4]), seed, 1, positives=2, negatives=2)
+    texts = [numbers.texts[feature] for feature in batch.unique]
+    for role, scores in batch.teacher.items():
+        for row, (columns, found) in enumerate(zip(batch.columns[role].tolist(), scores.tolist(), strict=True)):
+            query = texts[batch.columns["query"][row, 0]]
+            expected = [said.get((query, texts[c]), np.nan) if c >= 0 else np.nan for c in columns]
+            np.testing.assert_array_equal(found, expected)
+    assert bool(batch.teacher) == any(score for (_, text), score in said.items() if text.startswith("n"))
+
+
 def repeats(table: PairTable, rows: np.ndarray) -> int:
     """How many rows of a batch have a text that an earlier row of it has."""
     counts = Counter(feature for row in rows for feature in {int(table.query[row]), *table.positives[row].tolist()})

@@ -25,6 +25,7 @@ from acclimate.data.split import split
 from .shapes import jsonl
 
 TEXTS = st.text(max_size=20)
+SCORES = st.lists(st.floats(allow_nan=False), max_size=3).map(tuple)
 NAMES = st.none() | TEXTS
 EXAMPLES = st.builds(
     Example,
@@ -41,6 +42,8 @@ EXAMPLES = st.builds(
     domain=NAMES,
     task=NAMES,
     weight=st.floats(0, 9),
+    positive_scores=SCORES,
+    negative_scores=SCORES,
 )
 
 
@@ -54,6 +57,11 @@ def test_every_example_comes_back_as_it_was(examples: list[Example]) -> None:
     assert rows == examples
     assert on_disk(rows) is rows
     assert list(ids_of(rows)) == [example.id for example in examples]
+
+
+def test_what_a_teacher_does_not_score_comes_back_as_that() -> None:
+    (row,) = on_disk([Example("a", 1, negatives=("n", "m"), positive_scores=(1.0,), negative_scores=(np.nan, 2.0))])
+    assert [np.isnan(score) for score in row.negative_scores] == [True, False]
 
 
 def test_a_row_that_is_longer_than_all_buffers_comes_back() -> None:

@@ -103,6 +103,29 @@ def test_negatives_are_those_of_the_loops(margin: Any, low: int, high: int, seed
     np.testing.assert_array_equal(mined.scores[taken], matrix.scores[asked[taken], mined.negatives[taken]])
 
 
+@pytest.mark.parametrize("teaches", [True, False])
+def test_a_judge_that_teaches_is_the_teacher_of_all_documents_of_a_row(teaches: bool) -> None:
+    examples = random_rows(30)
+    examples[0] = examples[0]._replace(
+        positive_scores=(9.0,) * len(examples[0].positives), negative_scores=(1.0,) * len(examples[0].negatives)
+    )
+    pool = pool_of(examples)
+    matrix = matrix_of(pool)
+    mined = found(pool, matrix, range_min=0, per_query=2)
+    arrays = {name: getattr(mined, name) for name in ("negatives", "scores", "positive_scores", "given_scores")}
+    place = {normalized(text): number for number, text in enumerate(pool.documents)}
+    for row, example in enumerate(with_negatives(examples, pool, arrays, teaches=teaches)):
+        score = {text: matrix.scores[pool.asked[row], d] for text, d in place.items()}
+        right = tuple(score[normalized(text)] for text in example.positives)
+        wrong = tuple(score[normalized(text)] for text in example.negatives)
+        if not teaches:  # the teacher that the row had says nothing of what was mined
+            given = len(examples[row].negatives)
+            right = examples[row].positive_scores
+            wrong = (1.0,) * given + (np.nan,) * (len(wrong) - given) if row == 0 else ()
+        np.testing.assert_array_equal(example.positive_scores, right)
+        np.testing.assert_array_equal(example.negative_scores, wrong)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["top", "random"]))
 def test_what_is_known_to_be_right_is_never_a_negative(seed: int, sampling: str) -> None:
@@ -135,7 +158,7 @@ def test_a_row_is_not_given_what_it_has() -> None:
     examples = [row(0, "q", "right", negatives=("wrong", "worse")), row(1, "p", "other")]
     pool = pool_of(examples)
     mined = found(pool, Matrix(np.eye(2, 4)), range_min=0, relative_margin="none")
-    more = with_negatives(examples, pool, mined.negatives)
+    more = with_negatives(examples, pool, {"negatives": mined.negatives}, teaches=False)
     assert [e.negatives for e in more] == [("wrong", "worse", "other"), ("right", "wrong", "worse")]
     assert [e._replace(negatives=()) for e in more] == [e._replace(negatives=()) for e in examples]
 

@@ -219,6 +219,54 @@ def test_ragged_negatives_and_lists() -> None:
     assert second.negatives == ("m", "o")
 
 
+PAIR = {"query": "a", "positive": "p"}
+
+
+@pytest.mark.parametrize(
+    ("row", "right", "wrong"),
+    [
+        ({"query": "a", "pos": ["p"], "neg": ["n", "m"], "pos_scores": [3.5], "neg_scores": [1, -2]}, [3.5], [1, -2]),
+        (PAIR | {"negative_1": "n", "negative_2": "m", "scores": [3.5, 1, -2]}, [3.5], [1, -2]),
+        (PAIR | {"negative_1": "n", "negative_2": "m", "scores": [2.5, 5.5]}, [0], [-2.5, -5.5]),
+        (PAIR | {"negative": "n", "teacher_scores": 2.5}, [0], [-2.5]),
+        (PAIR | {"negative": "n", "positive_score": "0.9", "negative_score": "0.25"}, [0.9], [0.25]),
+        (PAIR | {"negative": ["n", "n", "", "m"], "scores": "[9, 1, 2, 3]"}, [9], [1, 3]),
+        (PAIR | {"positive": ["p", "p", "r"], "negative": "n", "scores": [9, 8, 7, 1]}, [9, 7], [1]),
+        (PAIR | {"negative": "n", "scores": None}, [], []),
+        (PAIR | {"negative": ["n", "m"]}, [], []),
+    ],
+)
+def test_what_a_teacher_says_stays_beside_its_document(row: dict[str, Any], right: list[Any], wrong: list[Any]) -> None:
+    (example,) = read([row]).examples
+    assert (list(example.positive_scores), list(example.negative_scores)) == (right, wrong)
+    assert not right or (len(example.positives), len(example.negatives)) == (len(right), len(wrong))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (PAIR | {"negative": ["n", "m"], "scores": [1, 2, 3, 4]}, "scores has 4 numbers for 3 documents"),
+        (
+            {"query": "a", "pos": ["p"], "neg": ["n", "m"], "pos_scores": [1], "neg_scores": [1]},
+            "neg_scores has 1 numbers for 2 negatives",
+        ),
+        (PAIR | {"negative": "n", "scores": [1, "much"]}, 'scores is "much", not a finite number'),
+        (PAIR | {"negative": "n", "scores": "[1, "}, 'scores is "[1, ", not a list of numbers'),
+    ],
+)
+def test_scores_that_fit_no_documents_set_the_row_aside(row: dict[str, Any], reason: str) -> None:
+    good = {name: value for name, value in row.items() if "scores" not in name}
+    (bad,) = read([good, row, good, good]).rejected
+    assert bad.reason == reason
+
+
+def test_half_of_a_teacher_is_refused() -> None:
+    with pytest.raises(DataError, match="'pos_scores' holds a teacher's scores; give pos_scores and neg_scores"):
+        read([PAIR | {"negative": "n", "pos_scores": 1.0}])
+    with pytest.raises(DataError, match="'scores' holds a teacher's scores, and no column holds the negative"):
+        read([PAIR | {"scores": [1.0]}])
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.fixed_dictionaries({"query": WORDS, "positive": WORDS, "domain": WORDS}), min_size=1, max_size=8))
 def test_whatever_python_writes_is_read_back(tmp_path: Path, rows: list[dict[str, str]]) -> None:

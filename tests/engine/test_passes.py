@@ -24,8 +24,9 @@ from training import Rig, make_rig, pairs, scored
 DROPS = {"config": {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}}
 
 
+PAIRS = pairs(12, negatives=2)
 ROWS = {
-    "pairs": pairs(12, negatives=2),
+    "pairs": [e._replace(positive_scores=(1.0,), negative_scores=(0.2, -0.4)) if e.negatives else e for e in PAIRS],
     "scored": [e._replace(score=float(e.score > 0.5)) for e in scored(12)],  # two scores, which any loss can take
     "labeled": [Example(e.id, e.line, text=e.query, label=f"class {row % 3}") for row, e in enumerate(pairs(12))],
 }

@@ -55,6 +55,25 @@ def test_the_articles_defaults_are_in_force() -> None:
     assert found.warnings == ()
 
 
+def test_a_teacher_has_to_be_there_and_is_named_when_nobody_listens() -> None:
+    none = r"objective kl learns from a teacher's scores of negatives, and the rows have none; give columns pos_scores"
+    with pytest.raises(UsageError, match=none):
+        plan("objective=kl")
+    with pytest.raises(UsageError, match=r"and those of data\.mining=bm25 have none; leave it out"):
+        plan("objective=kl", "data.mining=bm25", taught=True)
+    both = "objectives=[infonce, margin_mse]"
+    with pytest.raises(UsageError, match="leave it out, or take kind cross_encoder"):
+        plan(both, "data.mining={kind: base, remine_every_epochs: 1}", taught=True)
+    with pytest.raises(UsageError, match=r"data\.negatives_a_row=0 takes none of them"):
+        plan("objective=kl", "data.negatives_a_row=0", taught=True)
+    plan(both, "data.mining=base", taught=True)
+    plan("objective=margin_mse", "data.mining={kind: cross_encoder, model: named}")
+    assert (
+        "the rows have a teacher's scores, which no objective here reads: kl and margin_mse do"
+        in plan(taught=True).reasons
+    )
+
+
 @pytest.mark.parametrize("setting", ["training.batch_size=64", "training.batch_size=256"])
 def test_batches_within_the_articles_range_are_not_remarked(setting: str) -> None:
     assert plan(setting).warnings == ()

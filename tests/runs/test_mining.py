@@ -153,7 +153,8 @@ def test_a_cross_encoder_judges(files: dict[str, Path], tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "judge")
     tokenizer.save_pretrained(tmp_path / "judge")
     judge = f"data.mining={{kind: cross_encoder, model: {tmp_path / 'judge'}, range_min: 0, range_max: 10}}"
-    run = tuned(files, tmp_path / "run", judge, "data.mining.relative_margin=none", epochs=1)
+    unfiltered = "data.mining.relative_margin=none"
+    run = tuned(files, tmp_path / "run", judge, unfiltered, epochs=1)
     rows = {f"train:{n}": row for n, row in enumerate(read_jsonl(files["train"]), start=1)}
     lines = list(read_jsonl(run.path / "data" / "negatives.jsonl"))
     pairs_of = [(rows[line["id"]]["query"], n["text"]) for line in lines for n in line["negatives"]]
@@ -162,6 +163,13 @@ def test_a_cross_encoder_judges(files: dict[str, Path], tmp_path: Path) -> None:
     for line in lines:
         scores = [n["score"] for n in line["negatives"]]
         assert scores == sorted(scores, reverse=True)
+    alone = ("objective=margin_mse", "regularizers=[]", "evaluation.patience=99")
+    taught = tuned(files, tmp_path / "taught", judge, unfiltered, *alone, epochs=6, lr=5e-3)
+    losses: dict[int, list[float]] = {}
+    for record in read_jsonl(taught.path / "metrics.jsonl"):
+        if "loss" in record:
+            losses.setdefault(record["epoch"], []).append(record["loss"]["margin_mse"])
+    assert np.mean(losses[5]) < 0.7 * np.mean(losses[0])  # what the cross-encoder says is learned
 
 
 def test_what_cannot_act_is_one_line(files: dict[str, Path], tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ class Batch:
         target: [B] score of a scored pair; NaN elsewhere.
         label: [B] number of a labeled text's label; -1 elsewhere.
         log_chance: [U] logarithm of the chance that a batch has the input among its answers; None: not looked at.
+        teacher: role -> [B, K] what a teacher says of the inputs in ``columns``, NaN where it says nothing.
     """
 
     rows: "NDArray[np.int64]"
@@ -62,6 +63,7 @@ class Batch:
     target: "NDArray[np.float32]"
     label: "NDArray[np.int64]"
     log_chance: "NDArray[np.float32] | None" = None
+    teacher: Mapping[str, "NDArray[np.float32]"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Step:
         progress: share of the training done, in [0, 1).
         label: Long [B] number of each row's label, -1 where it has none.
         log_chance: [U] as in `Batch`, where it is known.
+        teacher: role -> [B, K] as in `Batch`.
     """
 
     unique: "Tensor"
@@ -91,3 +94,4 @@ class Step:
     progress: float = 0.0
     label: "Tensor | None" = None
     log_chance: "Tensor | None" = None
+    teacher: Mapping[str, "Tensor"] = field(default_factory=dict)

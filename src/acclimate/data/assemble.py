@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from acclimate.core.errors import DataError
 from acclimate.data.disk import DiskList
 from acclimate.data.examples import Example, Kind, Rejected, on_disk, rejected_on_disk
 from acclimate.data.keys import KeyNumbers, as_keys, distinct, in_parts, key_of, keys_of
-from acclimate.data.roles import Roles
+from acclimate.data.roles import TEACHER, Roles
 from acclimate.data.rows import Row, Source, printable, shortened
 
 _TRUTH = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
@@ -142,13 +142,14 @@ def _build(row: Row, source: Source, roles: Roles) -> Example:
     values = _Values(row, roles)
     doc_id = values.name("doc_id")
     query = text = ""
-    positives: tuple[str, ...] = ()
+    positives: dict[str, int] = {}
     if roles.kind in (Kind.PAIRS, Kind.SCORED):
         query = values.text("query")
         positives, passage_id = values.positives()
         doc_id = doc_id or passage_id
     else:
         text = values.text("text")
+    negatives = values.negatives()
     label = values.name("label")
     if roles.kind is Kind.LABELED and label is None:
         raise _BadValueError("label is empty", roles.columns["label"])
@@ -156,8 +157,8 @@ def _build(row: Row, source: Source, roles: Roles) -> Example:
         id=values.name("id") or f"{source.stem}:{row.line}",
         line=row.line,
         query=query,
-        positives=positives,
-        negatives=values.negatives(),
+        positives=tuple(positives),
+        negatives=tuple(negatives),
         text=text,
         score=values.number("score") if roles.kind is Kind.SCORED else None,
         label=label,
@@ -166,6 +167,7 @@ def _build(row: Row, source: Source, roles: Roles) -> Example:
         domain=values.name("domain"),
         task=values.name("task"),
         weight=values.weight(),
+        **values.teacher(positives, negatives),
     )
 
 
@@ -183,26 +185,80 @@ class _Values:
         value, column = self._get(role)
         return self._titled(role, _text(value, role, column))
 
-    def positives(self) -> tuple[tuple[str, ...], str | None]:
+    def positives(self) -> tuple[dict[str, int], str | None]:
+        """The right documents, each with its place among those that are given, and the id of a single one."""
         value, column = self._get("positive")
         given = value if isinstance(value, list | tuple) else [value]
         if self._roles.kind is Kind.SCORED and len(given) != 1:
             raise _BadValueError(f"a score needs one text beside the query, not {len(given)}", column)
-        texts = tuple(dict.fromkeys(_passage(item, "positive", column) for item in given))
-        if not texts:
+        if not given:
             raise _BadValueError("positive is an empty list", column)
+        texts: dict[str, int] = {}
+        for place, item in enumerate(given):
+            texts.setdefault(self._titled("positive", _passage(item, "positive", column)), place)
         passage_id = given[0].get("docid") if len(given) == 1 and isinstance(given[0], dict) else None
-        return tuple(self._titled("positive", text) for text in texts), _name(passage_id, "docid", column)
+        return texts, _name(passage_id, "docid", column)
 
-    def negatives(self) -> tuple[str, ...]:
-        found: dict[str, None] = {}
+    def negatives(self) -> dict[str, int]:
+        """The wrong documents, each with its place among those that are given."""
+        found: dict[str, int] = {}
+        for place, (column, item) in enumerate(self._given_negatives()):
+            found.setdefault(_passage(item, "negative", column), place)
+        return found
+
+    def _given_negatives(self) -> Iterator[tuple[str, Any]]:
+        """Columns and what they hold; rows may have fewer negatives than there are columns."""
         for column in self._roles.negatives:
             value = self._row.values.get(column)
             for item in value if isinstance(value, list | tuple) else [value]:
-                # Rows may have fewer negatives than there are columns.
                 if item is not None and not (isinstance(item, str) and not item.strip()):
-                    found[_passage(item, "negative", column)] = None
-        return tuple(found)
+                    yield column, item
+
+    def teacher(self, positives: Mapping[str, int], negatives: Mapping[str, int]) -> dict[str, tuple[float, ...]]:
+        """What a teacher says of these documents, where the row has it.
+
+        ``scores`` may also hold how far each negative lies below the one positive: only differences teach.
+        """
+        given = {role: self._numbers(role) for role in TEACHER if role in self._roles.columns}
+        if not any(given.values()):
+            return {}
+        rights, wrongs = self._count("positive"), sum(1 for _ in self._given_negatives())
+        if "scores" in given:
+            both = given["scores"]
+            if len(both) == wrongs and rights == 1:
+                both = [0.0, *(-margin for margin in both)]
+            self._require("scores", len(both), rights + wrongs, "document")
+            right, wrong = both[:rights], both[rights:]
+        else:
+            right, wrong = given["positive_scores"], given["negative_scores"]
+            self._require("positive_scores", len(right), rights, "positive")
+            self._require("negative_scores", len(wrong), wrongs, "negative")
+        return {
+            "positive_scores": tuple(right[place] for place in positives.values()),
+            "negative_scores": tuple(wrong[place] for place in negatives.values()),
+        }
+
+    def _count(self, role: str) -> int:
+        value, _ = self._get(role)
+        return len(value) if isinstance(value, list | tuple) else 1
+
+    def _require(self, role: str, found: int, wanted: int, what: str) -> None:
+        if found != wanted:
+            column = self._roles.columns[role]
+            raise _BadValueError(f"{column} has {found} numbers for {wanted} {what}s", column)
+
+    def _numbers(self, role: str) -> list[float]:
+        """One number or several; tables of text write several as a list in brackets."""
+        value, column = self._get(role)
+        if isinstance(value, str) and value.strip().startswith("["):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise _BadValueError(f"{role} is {_shown(value)}, not a list of numbers", column) from None
+        if value is None or value == "":
+            return []
+        given = value if isinstance(value, list | tuple) else [value]
+        return [_finite(number, role, column) for number in given]
 
     def name(self, role: str) -> str | None:
         value, column = self._get(role)
@@ -212,13 +268,7 @@ class _Values:
         value, column = self._get(role)
         if value is None or value == "":
             raise _BadValueError(f"{role} is empty", column)
-        try:
-            number = float(_TRUTH.get(value.casefold(), value) if isinstance(value, str) else value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise _BadValueError(f"{role} is {_shown(value)}, not a finite number", column)
-        return number
+        return _finite(_TRUTH.get(value.casefold(), value) if isinstance(value, str) else value, role, column)
 
     def weight(self) -> float:
         value, column = self._get("weight")
@@ -234,6 +284,16 @@ class _Values:
         if self._roles.titled != role or value is None or value == "":
             return text
         return f"{_text(value, 'title', column)} {text}"
+
+
+def _finite(value: Any, role: str, column: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _BadValueError(f"{role} is {_shown(value)}, not a finite number", column)
+    return number
 
 
 def _text(value: Any, role: str, column: str) -> str:

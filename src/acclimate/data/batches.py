@@ -4,7 +4,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,21 +96,32 @@ def assemble(
     is no column.
     """
     own = table.query[rows] if table.own_among_positives else None
-    chosen = {
-        "query": (table.query[rows], np.ones(len(rows), dtype=np.int64)),
-        "positive": _chosen(table.positives, rows, positives, seed, epoch, "positive", own),
-        "negative": _chosen(table.negatives, rows, negatives, seed, epoch, "negative"),
-    }
-    unique = np.unique(np.concatenate([features for features, _ in chosen.values()]))
-    columns = {}
-    for role, (features, counts) in chosen.items():
-        column = np.full((len(rows), counts.max()), -1, dtype=np.int64)
-        column[np.arange(column.shape[1]) < counts[:, None]] = np.searchsorted(unique, features)
-        if column.shape[1]:
-            columns[role] = column
+    documents = (
+        ("positive", table.positives, table.positive_scores, positives, own),
+        ("negative", table.negatives, table.negative_scores, negatives, None),
+    )
+    columns, teacher = {"query": table.query[rows][:, None]}, {}
+    for role, arrays, scores, limit, without in documents:
+        places, counts = _chosen(arrays, rows, limit, seed, epoch, role, without)
+        there = np.arange(counts.max()) < counts[:, None]  # [B, K]
+        if there.shape[1]:
+            columns[role] = _spread(arrays.values[places], there, -1)
+        if there.shape[1] and scores is not None:
+            teacher[role] = _spread(scores[places], there, np.nan)
+    unique = np.unique(np.concatenate([column[column >= 0] for column in columns.values()]))
+    columns = {role: np.where(column < 0, -1, np.searchsorted(unique, column)) for role, column in columns.items()}
     relevant = _named(table.document_key[unique], table.relevant, rows)
     chance = None if table.share is None else _log_chance(table.share[unique], len(rows))
-    return Batch(rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows], chance)
+    return Batch(
+        rows, unique, columns, relevant, table.weight[rows], table.target[rows], table.label[rows], chance, teacher
+    )
+
+
+def _spread(values: "NDArray[Any]", there: "NDArray[np.bool_]", absent: float) -> "NDArray[Any]":
+    """Values where there is one and ``absent`` elsewhere, [B, K]."""
+    column = np.full(there.shape, absent, dtype=values.dtype)
+    column[there] = values
+    return column
 
 
 def _log_chance(share: "NDArray[np.float64]", rows: int) -> "NDArray[np.float32]":
@@ -123,7 +134,8 @@ def _named(keys: "NDArray[np.int64]", relevant: Ragged, rows: "NDArray[np.int64]
     """Which keys [U] each row's array names [B, U]."""
     distinct, place = np.unique(keys, return_inverse=True)
     _, one_of, group = np.unique(relevant.which[rows], return_index=True, return_inverse=True)  # rows share arrays
-    values, counts = relevant.joined(rows[one_of])
+    places, counts = relevant.joined(rows[one_of])
+    values = relevant.values[places]
     found = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
     hit = np.flatnonzero(distinct[found] == values)
     named = np.zeros((len(one_of), len(distinct)), dtype=np.bool_)
@@ -141,7 +153,7 @@ def _chosen(
     role: str,
     own: "NDArray[np.int64] | None" = None,
 ) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
-    """At most ``limit`` features of each row one after another [T], and how many each has [B].
+    """Where at most ``limit`` features of each row lie in ``values`` [T], and how many each has [B].
 
     ``own`` [B] are features that are not meant, each one of the (then sorted) features of its row.
     """
@@ -149,7 +161,7 @@ def _chosen(
         return arrays.joined(rows)  # without a look at each row
     without = repeat(None) if own is None else own.tolist()
     parts = [
-        _choose(arrays[row], limit, seed, epoch, row, role, one)
+        arrays.starts[arrays.which[row]] + _choose(arrays[row], limit, seed, epoch, row, role, one)
         for row, one in zip(rows.tolist(), without, strict=False)
     ]
     return np.concatenate(parts), np.array([len(part) for part in parts])
@@ -158,7 +170,7 @@ def _chosen(
 def _choose(
     features: "NDArray[np.int64]", limit: int, seed: int, epoch: int, row: int, role: str, without: int | None = None
 ) -> "NDArray[np.int64]":
-    """At most ``limit`` of the features; ``without`` is one of the (then sorted) features that is not meant."""
+    """Places of at most ``limit`` features; ``without`` is one of the (then sorted) features that is not meant."""
     count = len(features) - (without is not None)
     if count <= limit:
         picked = np.arange(count)
@@ -166,7 +178,7 @@ def _choose(
         picked = numpy_generator(seed, role, epoch, row).choice(count, limit, replace=False)
     if without is not None:
         picked = picked + (picked >= np.searchsorted(features, without))
-    return features[picked]
+    return picked
 
 
 def epochs(

@@ -33,6 +33,8 @@ class Example(NamedTuple):
         doc_id: identity of the positive document.
         group: whatever must stay on one side of a split.
         weight: factor on the loss of this example, at least 0.
+        positive_scores, negative_scores: what a teacher says of each positive and negative, NaN of one that came later;
+            empty where there is no teacher.
     """
 
     id: str
@@ -48,6 +50,8 @@ class Example(NamedTuple):
     domain: str | None = None
     task: str | None = None
     weight: float = 1.0
+    positive_scores: tuple[float, ...] = ()
+    negative_scores: tuple[float, ...] = ()
 
     def texts(self) -> tuple[str, ...]:
         """The texts that say what this example teaches, negatives left out."""
@@ -125,7 +129,7 @@ def normalized(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-_LISTED = tuple(Example._fields.index(name) for name in ("positives", "negatives"))
+_LISTED = tuple(place for place, kind in enumerate(Example._field_defaults.values(), 2) if kind == ())
 
 
 def on_disk(examples: Iterable[Example] = ()) -> DiskList[Example]:

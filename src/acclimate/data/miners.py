@@ -64,6 +64,9 @@ class Miner(Spec):
     def tools(self, pool: "Pool", models: Models) -> tuple[Rank, Judge]:
         """Who names candidates, and who judges them."""
 
+    #: Whether its judge knows more than the base, so that what it says of documents is worth learning.
+    teaches: ClassVar[bool] = False
+
     @property
     def epochs_to_next(self) -> int | None:
         """How many epochs negatives serve before they are mined anew; None when they serve to the end."""
@@ -110,6 +113,7 @@ class CrossEncoderMiner(Miner):
     model: str
 
     summary: ClassVar[str] = "what the base's own vectors hold near, judged by a cross-encoder"
+    teaches: ClassVar[bool] = True
 
     def tools(self, pool: "Pool", models: Models) -> tuple[Rank, Judge]:
         """See `Miner.tools`."""

@@ -10,8 +10,9 @@ range is no negative but a suspect: perhaps it is right and nobody said so. Know
 no rank: all that any row names for the query, whatever has one id or one text with them, and the query's own text.
 """
 
+import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ class Mined:
     Attributes:
         negatives: [N, per_query] documents, -1 where a row has fewer.
         scores: [N, per_query] what the judge said of them, NaN there.
+        positive_scores, given_scores: what it said of the documents that the rows have, in the order of the pool's.
         suspects: [S, 2] rows and documents, the most suspicious first; at most 10 a row.
         suspect_scores: [S, 2] of the suspect, and of the right document.
         suspected: how many there were in all.
@@ -70,6 +72,8 @@ class Mined:
 
     negatives: "NDArray[np.int64]"
     scores: "NDArray[np.float32]"
+    positive_scores: "NDArray[np.float32]"
+    given_scores: "NDArray[np.float32]"
     suspects: "NDArray[np.int64]"
     suspect_scores: "NDArray[np.float32]"
     suspected: int
@@ -106,13 +110,16 @@ def mine(pool: Pool, miner: Miner, rank: Rank, judge: Judge, seed: int, progress
     rows = len(pool.asked)
     negatives = np.full((rows, miner.per_query), -1, dtype=np.int64)
     scores = np.full(negatives.shape, np.nan, dtype=np.float32)
+    of_right, of_given = (np.empty(len(documents.values), np.float32) for documents in (pool.positives, pool.given))
     suspects = _Suspects()
     rows_of = np.argsort(pool.asked, kind="stable")
     bounds = np.searchsorted(pool.asked[rows_of], np.arange(len(pool.queries) + 1))
     done = 0
     for queries, found in _candidates(pool, miner, rank):
         here = rows_of[bounds[queries[0]] : bounds[queries[-1] + 1]]
-        least = _least_of_the_right(pool, judge, here)
+        places, counts = _judge_own(pool, pool.positives, judge, here, of_right)
+        least = np.minimum.reduceat(of_right[places], np.cumsum(counts) - counts)
+        _judge_own(pool, pool.given, judge, here, of_given)
         some = _judged(queries, found, judge)
         for row, right in zip(here.tolist(), least.tolist(), strict=True):
             documents, ranks, said = some[int(pool.asked[row] - queries[0])]
@@ -126,13 +133,41 @@ def mine(pool: Pool, miner: Miner, rank: Rank, judge: Judge, seed: int, progress
             negatives[row, : len(chosen)], scores[row, : len(chosen)] = documents[chosen], said[chosen]
         done += len(queries)
         progress(done, len(pool.queries))
-    return Mined(negatives, scores, *suspects.sorted())
+    return Mined(negatives, scores, of_right, of_given, *suspects.sorted())
 
 
-def with_negatives(examples: Sequence[Example], pool: Pool, negatives: "NDArray[np.int64]") -> Sequence[Example]:
-    """The rows with mined negatives [N, K] behind those that they were given."""
-    texts = mined_texts(pool, negatives)
-    return on_disk(e._replace(negatives=(*e.negatives, *more)) for e, more in zip(examples, texts, strict=True))
+def with_negatives(
+    examples: Sequence[Example], pool: Pool, found: Mapping[str, "NDArray[Any]"], *, teaches: bool
+) -> Sequence[Example]:
+    """The rows with mined negatives behind those that they were given.
+
+    Args:
+        examples: the rows of the pool.
+        pool: the texts by number.
+        found: the arrays of `Mined` by name.
+        teaches: what the judge says of all documents is the rows' teacher. Otherwise another one, where there is any,
+            says nothing of what was mined.
+    """
+    texts = mined_texts(pool, found["negatives"])
+    rows = zip(examples, texts, range(len(pool.asked)), strict=True)
+    if not teaches:
+        return on_disk(_longer(e, more, e.positive_scores, e.negative_scores) for e, more, _ in rows)
+    right, given = (
+        Ragged(found[scores], documents.starts, documents.which)
+        for scores, documents in (("positive_scores", pool.positives), ("given_scores", pool.given))
+    )
+    mined = found["scores"]
+    return on_disk(
+        _longer(e, more, right[row].tolist(), [*given[row].tolist(), *mined[row, : len(more)].tolist()])
+        for e, more, row in rows
+    )
+
+
+def _longer(example: Example, more: Sequence[str], right: Sequence[float], wrong: Sequence[float]) -> Example:
+    """The row with more negatives, of which the last are not scored where fewer scores than negatives are given."""
+    negatives = (*example.negatives, *more)
+    unsaid = (math.nan,) * (len(negatives) - len(wrong)) if right else ()
+    return example._replace(negatives=negatives, positive_scores=tuple(right), negative_scores=(*wrong, *unsaid))
 
 
 def mined_texts(pool: Pool, negatives: "NDArray[np.int64]") -> Iterator[list[str]]:
@@ -227,12 +262,14 @@ def _judged(
     return list(zip(*(np.split(column[order], cuts) for column in (documents, ranks, scores)), strict=True))
 
 
-def _least_of_the_right(pool: Pool, judge: Judge, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
-    """What the judge says of the row's right documents, the least of it [R]."""
-    positives = [pool.positives[int(row)] for row in rows]
-    counts = np.array([len(of_row) for of_row in positives])
-    scores = judge(np.repeat(pool.asked[rows], counts), np.concatenate(positives))
-    return np.minimum.reduceat(scores, np.cumsum(counts) - counts)
+def _judge_own(
+    pool: Pool, documents: Ragged, judge: Judge, rows: "NDArray[np.int64]", scores: "NDArray[np.float32]"
+) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    """Writes what the judge says of the rows' own documents; where that is [T], and how many each row has [R]."""
+    places, counts = documents.joined(rows)
+    if len(places):
+        scores[places] = judge(np.repeat(pool.asked[rows], counts), documents.values[places])
+    return places, counts
 
 
 def _chosen(places: "NDArray[np.int64]", miner: Miner, seed: int, row: int) -> "NDArray[np.int64]":

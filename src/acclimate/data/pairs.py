@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ragged(Sequence["NDArray[np.int64]"]):
+class Ragged(Sequence["NDArray[Any]"]):
     """Arrays of different lengths, one after another in one array: an object for each row would weigh far more.
 
     Attributes:
@@ -25,7 +25,7 @@ class Ragged(Sequence["NDArray[np.int64]"]):
         which: [N] the array of each row.
     """
 
-    values: "NDArray[np.int64]"
+    values: "NDArray[Any]"
     starts: "NDArray[np.int64]"
     which: "NDArray[np.int64]"
 
@@ -33,12 +33,12 @@ class Ragged(Sequence["NDArray[np.int64]"]):
         return len(self.which)
 
     @overload
-    def __getitem__(self, row: int) -> "NDArray[np.int64]": ...
+    def __getitem__(self, row: int) -> "NDArray[Any]": ...
 
     @overload
     def __getitem__(self, row: slice) -> "Ragged": ...
 
-    def __getitem__(self, row: int | slice) -> "NDArray[np.int64] | Ragged":
+    def __getitem__(self, row: int | slice) -> "NDArray[Any] | Ragged":
         if isinstance(row, slice):
             return Ragged(self.values, self.starts, self.which[row])
         group = self.which[row]
@@ -55,10 +55,10 @@ class Ragged(Sequence["NDArray[np.int64]"]):
         return self.starts[group + 1] - self.starts[group]
 
     def joined(self, rows: "NDArray[np.int64]") -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
-        """The arrays of some rows one after another [T], and how long each is [B]."""
+        """Where the arrays of some rows lie in ``values``, one after another [T], and how long each is [B]."""
         first, counts = self.starts[self.which[rows]], self.counts(rows)
         before = np.cumsum(counts) - counts
-        return self.values[np.repeat(first - before, counts) + np.arange(counts.sum())], counts
+        return np.repeat(first - before, counts) + np.arange(counts.sum()), counts
 
     @property
     def ends(self) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
@@ -81,6 +81,8 @@ class PairTable:
         weight: [N].
         target: [N] score of a scored pair, NaN elsewhere.
         label: [N] number of a labeled text's label among all labels in order, -1 elsewhere.
+        positive_scores, negative_scores: what a teacher says of each value of ``positives`` and of ``negatives``, NaN
+            where it says nothing; None where it says nothing of any.
         own_among_positives: rows of one label share one array of its texts, and the row's own text is no answer to
             itself. An array a row would take memory that grows with the square of the rows.
         share: feature -> share of the rows that it answers, where a few answer most of them.
@@ -96,6 +98,8 @@ class PairTable:
     weight: "NDArray[np.float32]"
     target: "NDArray[np.float32]"
     label: "NDArray[np.int64]"
+    positive_scores: "NDArray[np.float32] | None" = None
+    negative_scores: "NDArray[np.float32] | None" = None
     own_among_positives: bool = False
     share: "NDArray[np.float64] | None" = None
     crowded: bool = False
@@ -110,11 +114,11 @@ class PairTable:
     def with_negatives(self, negatives: Ragged) -> "PairTable":
         """The same rows with other wrong documents [N], some of which may have been numbered after the table was made.
 
-        Those are no document that a row names, so they have no key.
+        Those are no document that a row names, so they have no key. What a teacher said was of the others.
         """
         later = max(0, int(negatives.values.max(initial=-1)) + 1 - len(self.document_key))
         key = np.concatenate([self.document_key, np.full(later, -1)])
-        return replace(self, negatives=negatives, document_key=key)
+        return replace(self, negatives=negatives, document_key=key, positive_scores=None, negative_scores=None)
 
 
 class TextNumbers:
@@ -173,6 +177,9 @@ def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
     positives = _numbered(rows, lambda e: e.positives, numbers)
     negatives = _numbered(rows, lambda e: e.negatives, numbers)
     document_key, relevant = _known_answers(rows, positives, negatives, len(numbers.texts))
+    right = _said(rows, lambda e: (e.positives, e.positive_scores), len(positives.values))
+    wrong = _said(rows, lambda e: (e.negatives, e.negative_scores), len(negatives.values))
+    silent = np.isnan(wrong).all()
     return PairTable(
         ids=ids_of(rows),
         query=query,
@@ -183,7 +190,17 @@ def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
         weight=np.fromiter((e.weight for e in rows), np.float32, len(rows)),
         target=np.fromiter((np.nan if e.score is None else e.score for e in rows), np.float32, len(rows)),
         label=np.full(len(rows), -1, dtype=np.int64),
+        positive_scores=None if silent else right,
+        negative_scores=None if silent else wrong,
     )
+
+
+def _said(
+    rows: DiskList[Example], of: Callable[[Example], tuple[tuple[str, ...], tuple[float, ...]]], count: int
+) -> "NDArray[np.float32]":
+    """What a teacher says of some documents of each row, NaN where it says nothing."""
+    said = (scores or (np.nan,) * len(texts) for texts, scores in map(of, rows))
+    return np.fromiter((score for scores in said for score in scores), np.float32, count)
 
 
 def _numbered(rows: DiskList[Example], texts_of: Callable[[Example], tuple[str, ...]], numbers: TextNumbers) -> Ragged:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -17,6 +17,9 @@ NAMES = {
     "title": ("title",),
     "score": ("score", "similarity"),
     "label": ("label", "class", "intent"),
+    "positive_scores": ("pos_scores", "positive_scores", "pos_score", "positive_score"),
+    "negative_scores": ("neg_scores", "negative_scores", "neg_score", "negative_score"),
+    "scores": ("scores", "teacher_scores"),
     "id": ("id", "_id"),
     "doc_id": ("doc_id",),
     "group": ("group",),
@@ -36,6 +39,8 @@ _TEVATRON = {
 }
 _NUMBERED = re.compile(r"negative_\d+")
 _NOT_YET = ("image", "audio")
+TEACHER = ("positive_scores", "negative_scores", "scores")
+"""The roles of what a teacher, such as a cross-encoder, says of the documents of a row."""
 _SETTABLE = tuple(role for role in NAMES if role not in _NOT_YET)
 
 
@@ -78,6 +83,10 @@ def role_of(column: str) -> str | None:
     return next((role for role, names in NAMES.items() if name in names), None)
 
 
+def _is_negative(role: str) -> bool:
+    return role == "negative" or _NUMBERED.fullmatch(role) is not None
+
+
 def known(column: str) -> bool:
     """Whether a column's name stands for a role."""
     return role_of(column) is not None or fold(column) in {name for names in _TEVATRON.values() for name in names}
@@ -97,20 +106,20 @@ def assign(columns: Mapping[str, int], overrides: Mapping[str, str] | None, file
     """
     chosen = _checked(columns, overrides or {}, file)
     found: dict[str, list[str]] = {role: [column] for role, column in chosen.items()}
-    negatives = [column for role, column in chosen.items() if role == "negative" or _NUMBERED.fullmatch(role)]
+    negatives = [column for role, column in chosen.items() if _is_negative(role)]
     taken = set(chosen.values())
     for column, role in _by_name(columns).items():
         if column in taken:
             continue
         if role == "negative":
-            if not any(role.startswith("negative") for role in chosen):
+            if not any(map(_is_negative, chosen)):
                 negatives.append(column)
         elif role not in chosen:
             found.setdefault(role, []).append(column)
     for role, names in found.items():
         if len(names) > 1:
             _refuse_ambiguous(role, sorted(names), columns, file)
-    single = {role: names[0] for role, names in found.items() if not role.startswith("negative")}
+    single = {role: names[0] for role, names in found.items() if not _is_negative(role)}
     return _combine(single, sorted(negatives, key=_natural), columns, file)
 
 
@@ -164,6 +173,9 @@ def _combine(single: dict[str, str], negatives: list[str], columns: Mapping[str,
     used |= {"id", "doc_id", "group", "domain", "task", "weight"} | ({"title"} if titled else set())
     if kind is not Kind.PAIRS:
         negatives = []
+    else:
+        used |= set(TEACHER)
+        _settle_teacher(single, negatives, columns, file)
     kept = {role: column for role, column in single.items() if role in used}
     unused = tuple(column for column in columns if column not in {*kept.values(), *negatives})
     return Roles(kind, kept, tuple(negatives), titled, unused, _notes(single, kept, unused))
@@ -180,6 +192,19 @@ def _settle_title_and_text(single: dict[str, str]) -> str:
         single["positive"] = single.pop("text")
         return "positive" if "title" in single else ""
     return "text" if "title" in single else ""
+
+
+def _settle_teacher(single: Mapping[str, str], negatives: Sequence[str], columns: Mapping[str, int], file: str) -> None:
+    """Refuses what a teacher says by halves, or of no wrong document."""
+    given = [role for role in TEACHER if role in single]
+    if not given or (set(given) in ({"scores"}, {"positive_scores", "negative_scores"}) and negatives):
+        return
+    column = single[given[0]]
+    problem, where = f"column {column!r} holds a teacher's scores", Place(file, columns[column])
+    if not negatives:
+        problem += ", and no column holds the negative"
+        raise DataError(problem, "give the wrong documents that it scored, or rename the column", where)
+    raise DataError(problem, "give pos_scores and neg_scores, or scores alone with those of the positives first", where)
 
 
 def _nothing_usable(single: dict[str, str], columns: Mapping[str, int], file: str) -> DataError:

@@ -357,4 +357,9 @@ def _without_test_negatives(
 
 
 def _less(example: Example, wrong: set[str]) -> Example:
-    return example._replace(negatives=tuple(text for text in example.negatives if text not in wrong))
+    kept = [place for place, text in enumerate(example.negatives) if text not in wrong]
+    said = example.negative_scores
+    return example._replace(
+        negatives=tuple(example.negatives[place] for place in kept),
+        negative_scores=tuple(said[place] for place in kept) if said else (),
+    )

@@ -99,6 +99,7 @@ class Feed:
             streams=rows,
             frozen=frozen,
             log_chance=None if batch.log_chance is None else torch.from_numpy(batch.log_chance).to(device),
+            teacher={role: torch.from_numpy(scores).to(device) for role, scores in batch.teacher.items()},
         )
 
     def tokens(self, texts: "NDArray[np.int64]", device: str) -> Tokens:

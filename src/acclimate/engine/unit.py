@@ -28,7 +28,7 @@ class Inputs:
         index, relevant, weight, target, label, progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
         frozen: name -> what the base says of the stream's texts [G, D], or of the batch's.
-        log_chance: as in `Step`.
+        log_chance, teacher: as in `Step`.
     """
 
     texts: "NDArray[np.int64]"
@@ -42,6 +42,7 @@ class Inputs:
     streams: Mapping[str, slice] = field(default_factory=dict)
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
     log_chance: Tensor | None = None
+    teacher: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class TrainingUnit(nn.Module):
@@ -85,6 +86,7 @@ class TrainingUnit(nn.Module):
             progress=inputs.progress,
             label=inputs.label,
             log_chance=inputs.log_chance,
+            teacher=inputs.teacher,
         )
         # Similarities and log-sum-exp in float32: bf16 cannot tell neighboring cosines apart.
         with torch.autocast(embeddings.device.type, enabled=False):

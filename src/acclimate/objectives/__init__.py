@@ -8,6 +8,8 @@ from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.cosine import CosineSpec
 from acclimate.objectives.gist import GistSpec
 from acclimate.objectives.infonce import InfoNCESpec
+from acclimate.objectives.kl import KLSpec
+from acclimate.objectives.margin_mse import MarginMSESpec
 from acclimate.objectives.softmax import SoftmaxHeadSpec
 from acclimate.objectives.triplet import TripletSpec
 
@@ -16,6 +18,8 @@ OBJECTIVES: Table[ObjectiveSpec] = Table(
     InfoNCESpec,
     GistSpec,
     TripletSpec,
+    MarginMSESpec,
+    KLSpec,
     CoSentSpec,
     AngleSpec,
     CosineSpec,

@@ -30,12 +30,14 @@ class Facts:
         labels: of labeled texts, in the order of their numbers in ``Step.label``.
         scores: the lowest and the highest of scored pairs.
         binary: whether scores take these two values alone.
+        widest_margin: between what a teacher says of two documents of one row.
     """
 
     dimension: int
     labels: tuple[str, ...] = ()
     scores: tuple[float, float] = (0.0, 1.0)
     binary: bool = False
+    widest_margin: float = 1.0
 
 
 class Objective(nn.Module):
@@ -70,6 +72,8 @@ class ObjectiveSpec(Spec):
 
     #: The rows that it can learn from: ``pairs``, ``scored`` or ``labeled``.
     rows: ClassVar[tuple[str, ...]] = ("pairs", "labeled")
+    #: Whether it reads ``step.teacher``.
+    taught: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, facts: Facts) -> Objective:
@@ -153,6 +157,22 @@ def cosine_of_pairs(step: Step) -> Tensor:
     first, _ = gather(step, "query")
     second, _ = gather(step, "positive")
     return (precise(first) * precise(second)).sum(1)
+
+
+def taught_documents(step: Step, role: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a row's documents of a role: cosines with its query, what the teacher says, and whether it does; all [B, K].
+
+    Where it says nothing its score is 0.
+    """
+    query, index = step.index["query"][:, 0], step.index.get(role)
+    said = step.teacher.get(role)
+    if index is None or said is None:
+        none = step.unique.new_zeros(len(query), 0, dtype=torch.float32)
+        return none, none, none.bool()
+    unique = precise(step.unique)
+    cosines = (unique[query][:, None] * unique[index.clamp_min(0)]).sum(2)  # [B, 1, D] x [B, K, D] -> [B, K]
+    there = (index >= 0) & ~said.isnan()
+    return cosines, said.nan_to_num().to(cosines.dtype), there
 
 
 def documents(step: Step) -> Tensor:

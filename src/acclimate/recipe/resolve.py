@@ -46,6 +46,7 @@ class Facts:
         packs: whether the base reads texts one after another in one row.
         table_scale: the root mean square of a base that is nothing but a table, None for all others.
         reads: what the base encodes.
+        taught: whether rows have a teacher's scores.
     """
 
     rows: int
@@ -58,6 +59,7 @@ class Facts:
     packs: bool
     table_scale: float | None = None
     reads: Literal["texts", "ids"] = "texts"
+    taught: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     )
     for objective in decided.objectives:
         _check_rows(objective, facts.kind)
+    _check_teacher(decided.objectives, recipe.data, facts)
     mining = _mining(recipe.data, decided, facts.kind)
     resolved = _written(recipe, decided)
     reasons = (
@@ -147,6 +150,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *(f"objective {o.kind}: {o.summary}" for o in decided.objectives),
         *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
         *mining,
+        *_untaught(decided.objectives, facts),
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
         f"{decided.precision}",
         *(() if is_table else (_PACKED if facts.packs else _PADDED,)),
@@ -227,6 +231,32 @@ def _check_rows(objective: ObjectiveSpec, kind: str) -> None:
         needed = " or ".join(_ROWS[rows] for rows in objective.rows)
         problem = f"objective {objective.kind} learns from {needed}, and the data has {_ROWS[kind]}"
         raise UsageError(problem, f"take auto, or one of {fitting}")
+
+
+def _untaught(objectives: tuple[ObjectiveSpec, ...], facts: Facts) -> tuple[str, ...]:
+    """What a plan says of a teacher's scores that nothing reads."""
+    if not facts.taught or any(objective.taught for objective in objectives):
+        return ()
+    names = " and ".join(kind for kind in OBJECTIVES if OBJECTIVES[kind].taught)
+    return (f"the rows have a teacher's scores, which no objective here reads: {names} do",)
+
+
+def _check_teacher(objectives: tuple[ObjectiveSpec, ...], data: DataSettings, facts: Facts) -> None:
+    """Whether somebody says what objectives want to learn, of all documents that they take."""
+    taught, miner = [objective for objective in objectives if objective.taught], data.mining
+    if not taught:
+        return
+    wants = f"objective {taught[0].kind} learns from a teacher's scores of negatives"
+    if data.negatives_a_row == 0:
+        raise UsageError(f"{wants}, and data.negatives_a_row=0 takes none of them", "leave one of them out")
+    if miner != "none" and miner.teaches:
+        return
+    if not facts.taught:
+        remedy = "give columns pos_scores and neg_scores, or data.mining of kind cross_encoder"
+        raise UsageError(f"{wants}, and the rows have none", remedy)
+    if miner != "none" and (miner.epochs_to_next is not None or taught == list(objectives)):
+        problem = f"{wants}, and those of data.mining={miner.kind} have none"
+        raise UsageError(problem, "leave it out, or take kind cross_encoder")
 
 
 def _mining(data: DataSettings, decided: Decided, kind: str) -> tuple[str, ...]:

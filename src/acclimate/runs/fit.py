@@ -15,6 +15,7 @@ from acclimate.core.files import replace_folder, sha256_file, write_atomic, writ
 from acclimate.data.examples import Example, Kind
 from acclimate.data.items import ItemRows
 from acclimate.data.pairs import PairTable, TextNumbers
+from acclimate.data.roles import TEACHER
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
 from acclimate.engine.optimizers import OPTIMIZERS
@@ -210,6 +211,7 @@ class _Run:
             packs=torch.device(device).type == "cpu" and self.encoder.packs,
             table_scale=mean_square(self.encoder.token_embedding().weight) if self.encoder.depth == 1 else None,
             reads=self.encoder.reads,
+            taught=not set(TEACHER).isdisjoint(self.prepared.dataset.roles.values()),
         )
         plan = resolve(self.request.recipe, facts)
         known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PRODUCTS = 1 << 14  # vectors multiplied at a time
+_KEPT = ("negatives", "scores", "positive_scores", "given_scores")  # of what was mined, for a run that is resumed
 
 #: Told (queries done, queries in all).
 Progress = Callable[[int, int], None]
@@ -67,8 +68,8 @@ class Mining:
             began = time.monotonic()
             mined = self._mined(encode, 0, progress)
             self._tell(mined, time.monotonic() - began)
-            _keep(path, mined.negatives)
-        return with_negatives(self._examples, self._pool, _read(path))
+            _keep(path, mined)
+        return with_negatives(self._examples, self._pool, _read(path), teaches=self._miner.teaches)
 
     def renewed(
         self, table: PairTable, numbers: TextNumbers, encode: Encode, say: Callable[[str], None]
@@ -93,10 +94,10 @@ class Mining:
                     found = self._mined(encode, turn, lambda done, total: None)
                 except DivergedError:
                     return of_epoch((turn - 1) * every)  # the next step is not finite either, and is dealt with
-                _keep(self._path(turn), found.negatives)
+                _keep(self._path(turn), found)
                 say(f"        negatives mined anew for epoch {epoch + 1}")
             latest.clear()
-            latest[turn] = self._with(table, features, _read(self._path(turn))) if turn else table
+            latest[turn] = self._with(table, features, _read(self._path(turn))["negatives"]) if turn else table
             return latest[turn]
 
         return of_epoch
@@ -142,7 +143,7 @@ class Mining:
         write_json(folder / "mining.json", counts)
 
     def _path(self, turn: int) -> Path:
-        return self._workspace.cache / f"negatives-{turn}.npy"
+        return self._workspace.cache / f"negatives-{turn}.npz"
 
     def _with(self, table: PairTable, features: "NDArray[np.int64]", negatives: "NDArray[np.int64]") -> PairTable:
         """The table with these negatives behind those that were given."""
@@ -184,13 +185,13 @@ class _Vectors:
         return cosines
 
 
-def _keep(path: Path, negatives: "NDArray[np.int64]") -> None:
+def _keep(path: Path, mined: Mined) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".tmp.npy")
-    np.save(staged, negatives, allow_pickle=False)
+    staged = path.with_suffix(".tmp.npz")
+    np.savez(staged, allow_pickle=False, **{name: getattr(mined, name) for name in _KEPT})
     staged.replace(path)
 
 
-def _read(path: Path) -> "NDArray[np.int64]":
-    negatives: NDArray[np.int64] = np.load(path, allow_pickle=False)
-    return negatives
+def _read(path: Path) -> "dict[str, NDArray[Any]]":
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)

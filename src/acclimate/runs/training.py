@@ -101,7 +101,7 @@ def build_trainer(
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
     streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
-    facts = facts_of(train, kind, encoder)
+    facts = facts_of(train, kind, encoder, taught=any(spec.taught for spec in decided.objectives))
     objectives = _named([(spec.kind, (spec.at_all_sizes(facts), spec.weight)) for spec in decided.objectives])
     wanted = [objective for objective, _ in objectives.values()]
     feed = _feed(plan, encoder, kind, train, workspace, streams, wanted, untuned, renewal)
@@ -138,8 +138,11 @@ def build_trainer(
     return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
 
 
-def facts_of(train: Sequence[Example] | ItemRows, kind: Kind, encoder: "Encoder") -> Facts:
-    """What objectives may know of the rows and of the encoder before the first step."""
+def facts_of(train: Sequence[Example] | ItemRows, kind: Kind, encoder: "Encoder", *, taught: bool = False) -> Facts:
+    """What objectives may know of the rows and of the encoder before the first step.
+
+    ``taught`` says whether they ask what a teacher says, which takes a look at every row.
+    """
     match train, kind:
         case ItemRows(), _:
             return Facts(encoder.dimension)
@@ -149,8 +152,22 @@ def facts_of(train: Sequence[Example] | ItemRows, kind: Kind, encoder: "Encoder"
             scores = np.fromiter((e.score for e in train), np.float64, len(train))
             low, high = float(scores.min()), float(scores.max())
             return Facts(encoder.dimension, scores=(low, high), binary=len(np.unique(scores)) == 2)
+        case _ if taught:
+            return Facts(encoder.dimension, widest_margin=_widest_margin(train))
         case _:
             return Facts(encoder.dimension)
+
+
+def _widest_margin(train: Sequence[Example]) -> float:
+    """Between what a teacher says of a right and of a wrong document of one row; 1 where all are alike."""
+    margins = (
+        abs(right - wrong)
+        for example in train
+        for right in example.positive_scores
+        for wrong in example.negative_scores
+        if not (math.isnan(right) or math.isnan(wrong))
+    )
+    return max(margins, default=0.0) or 1.0
 
 
 def heads_of(unit: TrainingUnit) -> "dict[str, Head]":

@@ -14,6 +14,7 @@ import torch
 
 from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, Place, UsageError
 from acclimate.core.files import replace_folder, write_json
+from acclimate.data.roles import TEACHER
 from acclimate.data.split import split
 from acclimate.data.vectors import NamedVectors, pairs_of_rows
 from acclimate.engine.checkpoint import CheckpointStore
@@ -150,6 +151,7 @@ class _Run:
             device="cpu",
             precision="fp32",
             packs=False,
+            taught=not set(TEACHER).isdisjoint(self.dataset.roles.values()),
         )
         return resolve(self.request.recipe, facts)
 
