@@ -18,6 +18,7 @@ from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
 from acclimate.engine.unit import TrainingUnit
+from acclimate.gradient_rules import GRADIENT_RULES
 from acclimate.methods import METHODS
 from acclimate.model.encoder import Encoder
 from acclimate.objectives import OBJECTIVES, Objective
@@ -130,6 +131,7 @@ def make_rig(
     feed: Mapping[str, Any] | None = None,
     opens_at: Mapping[str, float] | None = None,
     cache: bool = False,
+    gradients: Any = None,
     **settings: Any,
 ) -> Rig:
     """A trainer of a fresh tiny encoder, equal for equal arguments. ``scores`` replaces what dev says, in order.
@@ -138,7 +140,8 @@ def make_rig(
     """
     encoder = encoder or tiny_encoder()
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
-    streams = {r.stream: r.stream_size for r in penalties.values() if r.stream}
+    streams = {r.measured_on: 0 for r in penalties.values() if r.measured_on}
+    streams |= {r.stream: r.stream_size for r in penalties.values() if r.stream}
     given = examples if examples is not None else pairs(negatives=1)
     parsed = METHODS.parse(method)
     before = encoder.encode(GENERAL)
@@ -151,8 +154,16 @@ def make_rig(
     }
     guided = any(objective.guided for objective, _ in losses.values())
     data = make_feed(encoder, given, folder / "features", streams, frozen, guided=guided, **(feed or {}))
+    unit = TrainingUnit(encoder, losses, penalties)
     for penalty in penalties.values():
         penalty.begin(groups)
+        if penalty.measured_on:
+            texts = data.streams[penalty.measured_on].features
+
+            def embed(rows: np.ndarray, texts: np.ndarray = texts) -> Tensor:
+                return unit(data.tokens(texts[rows], "cpu"))
+
+            penalty.take(penalty.measure(embed, len(texts), torch.Generator().manual_seed(3)))
     rig = Rig(None, records if records is not None else [], [])  # type: ignore[arg-type]
     queries, documents = [e.query for e in given[:8]], [e.positives[0] for e in given[:8] if e.positives]
 
@@ -185,13 +196,14 @@ def make_rig(
         return Activations.at_depth(folder / "states", encoder, depth, data.store, loop_settings.precision, str(depth))
 
     rig.trainer = Trainer(
-        TrainingUnit(encoder, losses, penalties),
+        unit,
         groups,
         data,
         loop_settings,
         Callbacks(evaluate, rig.records.append, lambda: "asked" if rig.trainer.progress.step in rig.stop_at else None),
         CheckpointStore(folder / "checkpoints", rig.lines.append),
         keep_states if cache else None,
+        gradients and GRADIENT_RULES.parse(gradients),
     )
     return rig
 

@@ -11,6 +11,7 @@ from training import Rig, make_rig, weights
 
 SMALLEST: dict[str, dict[str, Any]] = {
     "l2sp": {"weight": 10.0},
+    "ewc": {"weight": 10.0, "decoupled": False},
     "distill": {"weight": 5.0},
     "global_orthogonal": {"weight": 5.0},
     "vocabulary_norm": {"weight": 5.0},

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from acclimate.core.nouns import Step
-from acclimate.regularizers.distill import DistillSpec, mean_distance, relation_penalty, vector_penalty
+from acclimate.regularizers.distill import DistillSpec, margin_penalty, mean_distance, relation_penalty, vector_penalty
 from training import unit_vectors
 
 
@@ -59,6 +59,41 @@ def test_one_text_or_equal_texts_have_a_finite_penalty() -> None:
     one = unit_vectors(1, 8, seed=1)
     assert vector_penalty(unit_vectors(1, 8, seed=2), one).isfinite()
     assert vector_penalty(unit_vectors(3, 8, seed=2), one.expand(3, -1)).isfinite()
+
+
+def test_margins_are_the_triple_loop() -> None:
+    student, teacher = unit_vectors(6, 8, seed=1), unit_vectors(6, 5, seed=2)
+    u, v = (student @ student.T).tolist(), (teacher @ teacher.T).tolist()
+    squares = [
+        ((u[i][j] - u[i][k]) - (v[i][j] - v[i][k])) ** 2
+        for i in range(6) for j in range(6) for k in range(6) if i not in (j, k)
+    ]  # fmt: skip
+    expected = sum(squares) / len(squares) / mean_distance(teacher).item() ** 2
+    assert expected > 0.01
+    assert margin_penalty(student, teacher).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_rotation_and_a_common_shift_of_similarities_leave_margins() -> None:
+    teacher = unit_vectors(7, 8, seed=2)
+    turned = teacher @ torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))[0]
+    assert margin_penalty(turned, teacher).item() == pytest.approx(0.0, abs=1e-9)
+    nearer = torch.cat([turned, torch.full((7, 1), 0.5)], dim=1)  # not of length one: every similarity is 0.25 higher
+    assert margin_penalty(nearer, teacher).item() == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("keep", ["vectors", "relations", "margins"])
+def test_what_fades_falls_evenly_to_nothing(keep: str) -> None:
+    student, teacher = unit_vectors(6, 8, seed=1), unit_vectors(6, 8, seed=2)
+    whole = DistillSpec(keep=keep).build()(step_of(student, teacher))
+    fading = DistillSpec(keep=keep, fading=True).build()
+    for progress in (0.0, 0.25, 1.0):
+        found = fading(replace(step_of(student, teacher), progress=progress))
+        torch.testing.assert_close(found, (1 - progress) * whole)
+
+
+def test_too_few_texts_to_compare_are_refused() -> None:
+    with pytest.raises(ValueError, match="texts_a_step of at least 3 to keep margins"):
+        DistillSpec(keep="margins", texts_a_step=2)
 
 
 def test_relations_are_the_double_loop() -> None:

@@ -40,6 +40,20 @@ class ParamGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """Where a parameter is drawn after each step, and how strongly: decay towards a point, as weight decay is to 0.
+
+    Attributes:
+        anchor: the point, of the parameter's shape.
+        strength: at a rate lr the distance to it is divided by ``1 + lr * strength``. A number, or one for each number
+            of the parameter.
+    """
+
+    anchor: "Tensor"
+    strength: "Tensor | float"
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One step's rows, with every distinct input listed once.
 

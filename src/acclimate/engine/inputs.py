@@ -26,8 +26,8 @@ class Stream:
 
     Attributes:
         features: [G] their numbers in the feature store.
-        frozen: [G, D] what the untuned encoder says of them.
-        size: how many a step takes.
+        frozen: [G, D] what the untuned encoder says of them; [0, D] where no step takes any.
+        size: how many a step takes; 0 where they are looked at once.
     """
 
     features: "NDArray[np.int64]"
@@ -78,6 +78,8 @@ class Feed:
         features, rows, frozen = [batch.unique], {}, {}
         position = len(batch.unique)
         for name, stream in self.streams.items():
+            if not stream.size:
+                continue
             generator = numpy_generator(self.seed, "stream", name, 0 if self.fixed else step)
             chosen = generator.choice(len(stream.features), min(stream.size, len(stream.features)), replace=False)
             features.append(stream.features[chosen])

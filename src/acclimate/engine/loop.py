@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from acclimate.engine.optim import Moves
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.passes import backward
 from acclimate.engine.precision import LossScale, Precision, autocast
+from acclimate.engine.pulling import pull_back
 from acclimate.engine.spikes import find_spikes
 from acclimate.engine.unit import Inputs, TrainingUnit
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
     from acclimate.engine.activations import Activations
+    from acclimate.gradient_rules import GradientRule
+    from acclimate.regularizers import Regularizer
 
 _CHECKPOINT_EVERY = 100  # steps, besides one after each evaluation
 _TRIED = 16  # texts on which it is found what is frozen
@@ -146,6 +149,7 @@ class Trainer:
         callbacks: evaluation, log, stop.
         checkpoints: where the state is kept.
         keep_states: opens the store for what a number of frozen blocks say of each text, where that is wanted.
+        rule: makes one gradient of those of the loss terms; None for their sum.
     """
 
     def __init__(
@@ -157,15 +161,19 @@ class Trainer:
         callbacks: Callbacks,
         checkpoints: CheckpointStore,
         keep_states: "Callable[[int], Activations | None] | None" = None,
+        rule: "GradientRule | None" = None,
     ) -> None:
         self.unit, self.groups, self.feed = unit, list(groups), feed
         self.settings, self.callbacks, self.checkpoints = settings, callbacks, checkpoints
         self.parameters: dict[str, Parameter] = {n: p for g in groups for n, p in g.parameters.items()}
         self.optimizer = OPTIMIZERS[settings.optimizer](self.groups, settings.lr, settings.weight_decay)
         self.scale = LossScale(settings.precision)
+        penalties = [cast("Regularizer", regularizer) for regularizer in unit.regularizers.values()]
+        self._pulls = [pull for penalty in penalties for pull in penalty.pulls().items()]
+        self._group_of = {name: group.name for group in self.groups for name in group.parameters}
         self.progress = Progress()
         self._block_of = block_of_parameters(unit.encoder)
-        self._keep_states = keep_states
+        self._keep_states, self._rule = keep_states, rule
         self._open: set[str] | None = None
         self._depth = 0  # blocks at the bottom in which nothing trains at present
         self._states: Activations | None = None
@@ -237,6 +245,9 @@ class Trainer:
         try:
             told = self.optimizer.step(lambda: self._closure(step, inputs, figures), moves)
             record |= figures[told]
+            if self._pulls:
+                rates = self.optimizer.rates()
+                pull_back(self.parameters, self._pulls, {name: rates[group] for name, group in self._group_of.items()})
             if spikes := find_spikes(progress.log_norms, record["grad_norm_by_block"]):
                 record["spike"] = spikes
             progress.skipped_in_a_row = 0
@@ -293,13 +304,14 @@ class Trainer:
         """Leaves scaled gradients. Memory that runs out makes the passes smaller, which leaves the loss as it is."""
         settings, progress = self.settings, self.progress
         within = partial(self._surroundings, step)
+        combine = None if self._rule is None else partial(self._combined, self._rule, step)
         if not progress.tokens_a_pass:
             progress.tokens_a_pass = tokens_that_fit(self.unit, inputs.tokens, within, settings.device)
         tokens, rows = len(inputs.tokens.ids), len(inputs.weight)
         while True:
             passes = max(-(-tokens // progress.tokens_a_pass), -(-rows // settings.micro_batch))
             try:
-                return backward(self.unit, inputs, passes, within, self.scale.value)
+                return backward(self.unit, inputs, passes, within, self.scale.value, combine)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -307,6 +319,12 @@ class Trainer:
                     raise ResourceError("no memory for one text at a time", "lower training.max_length") from None
             progress.tokens_a_pass = max(1, tokens // (2 * passes))
             self.optimizer.zero_grad(set_to_none=True)
+
+    def _combined(
+        self, rule: "GradientRule", step: int, gradients: Mapping[str, Sequence[Tensor | None]]
+    ) -> Sequence[Tensor | None]:
+        generator = torch.Generator().manual_seed(derive_seed(self.feed.seed, "gradient rule", step))
+        return rule.combine(gradients, list(self.unit.regularizers), generator)
 
     @contextmanager
     def _surroundings(self, step: int, part: str | int) -> Iterator[None]:

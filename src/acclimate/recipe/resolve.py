@@ -117,6 +117,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
     if searches:
         _check_line_search(training, facts.rows)
+        _check_pulls(recipe)
     if is_table and training.precision not in ("auto", "fp32"):
         problem = f"training.precision={training.precision} cannot act on a base that is a table of float32"
         raise UsageError(problem, "leave it out")
@@ -143,12 +144,14 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     for objective in decided.objectives:
         _check_rows(objective, facts.kind)
     _check_teacher(decided.objectives, recipe.data, facts)
+    rule = _gradient_rule(recipe, decided)
     mining = _mining(recipe.data, decided, facts.kind)
     resolved = _written(recipe, decided)
     reasons = (
         f"method {method.kind}: {method.summary}",
         *(f"objective {o.kind}: {o.summary}" for o in decided.objectives),
         *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
+        *rule,
         *mining,
         *_untaught(decided.objectives, facts),
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
@@ -223,6 +226,28 @@ def _check_line_search(training: TrainingSettings, rows: int) -> None:
     if training.batch_size != "auto" and training.batch_size < rows:
         problem = f"training.batch_size={training.batch_size}, but a step of optimizer {name} takes all {rows} rows"
         raise UsageError(problem, f"{remedy}; training.micro_batch bounds the memory")
+
+
+def _check_pulls(recipe: Recipe) -> None:
+    """What acts after a step would undo what a search along a line has found."""
+    for given in () if recipe.regularizers == "auto" else recipe.regularizers:
+        if given.pulls_after_step:
+            problem = f"regularizer {given.kind} with decoupled=true cannot act with {recipe.training.optimizer}"
+            raise UsageError(problem, "take decoupled=false, or optimizer adamw")
+
+
+def _gradient_rule(recipe: Recipe, decided: Decided) -> tuple[str, ...]:
+    """What a plan says of a rule for gradients, where there is one."""
+    rule = recipe.gradients
+    if rule == "sum":
+        return ()
+    problem = f"gradients {rule.kind}"
+    if OPTIMIZERS[decided.optimizer].line_search:
+        remedy = "leave one of them out"
+        raise UsageError(f"{problem} gives what is no loss's gradient, and {decided.optimizer} needs that", remedy)
+    if missing := rule.check(len(decided.objectives), len(decided.regularizers)):
+        raise UsageError(f"{problem} {missing}", "name one under regularizers, or leave gradients out")
+    return (f"gradients {rule.kind}: {rule.summary}",)
 
 
 def _check_rows(objective: ObjectiveSpec, kind: str) -> None:

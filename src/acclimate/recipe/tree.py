@@ -16,6 +16,7 @@ from pydantic import (
 from acclimate.core.specs import FromTable, Settings
 from acclimate.data.label_texts import NAME
 from acclimate.data.miners import MINERS, Miner
+from acclimate.gradient_rules import GRADIENT_RULES, GradientRule
 from acclimate.methods import METHODS, Method
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.regularizers import REGULARIZERS, RegularizerSpec
@@ -24,6 +25,7 @@ Auto = Literal["auto"]
 AnyMethod = Annotated[Method, FromTable(METHODS)]
 AnyObjective = Annotated[ObjectiveSpec, FromTable(OBJECTIVES)]
 AnyRegularizer = Annotated[RegularizerSpec, FromTable(REGULARIZERS)]
+AnyGradientRule = Annotated[GradientRule, FromTable(GRADIENT_RULES)]
 AnyMiner = Annotated[Miner, FromTable(MINERS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -119,13 +121,17 @@ class EvaluationSettings(Settings):
 
 
 class Recipe(Settings):
-    """Everything that decides a run's result."""
+    """Everything that decides a run's result.
+
+    ``gradients`` is what becomes of those of several loss terms: their sum, or the rule that is named.
+    """
 
     base: str = "all-MiniLM-L6-v2"
     data: DataSettings = DataSettings()
     method: AnyMethod | Auto = "auto"
     objectives: Annotated[tuple[AnyObjective, ...], Field(min_length=1)] | Auto = "auto"
     regularizers: tuple[AnyRegularizer, ...] | Auto = "auto"
+    gradients: AnyGradientRule | Literal["sum"] = "sum"
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 

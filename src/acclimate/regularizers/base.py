@@ -1,14 +1,22 @@
 """What every regularizer promises: one scalar added to the loss, 0 right after ``begin`` unless it says otherwise."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from acclimate.core.errors import UsageError
-from acclimate.core.nouns import ParamGroup, Step
+from acclimate.core.nouns import ParamGroup, Pull, Step
 from acclimate.core.specs import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: (numbers of texts [B]) -> their embeddings [B, D].
+Embed = Callable[["NDArray[np.int64]"], Tensor]
 
 
 class Regularizer(nn.Module):
@@ -18,16 +26,35 @@ class Regularizer(nn.Module):
         stream: the name of the extra texts that it wants beside each batch, or None. The engine draws ``stream_size``
             of them, embeds them in the same pass, and adds what the untuned encoder said of them to ``step.frozen``.
         stream_size: texts a step.
+        measured_on: the name of the texts on which it looks at the untuned encoder once, or None.
     """
 
     stream: str | None = None
     stream_size: int = 0
+    measured_on: str | None = None
     #: Whether it measures from the start, so that it is 0 there.
     starts_at_zero: ClassVar[bool] = True
 
     @abstractmethod
     def begin(self, groups: Sequence[ParamGroup]) -> None:
         """Takes the starting point of what trains, once, before the first step and before any state is restored."""
+
+    def measure(self, embed: Embed, texts: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """What it has to know of the untuned encoder, by names; after ``begin``, where ``measured_on`` is named.
+
+        Args:
+            embed: what embeds some of the texts by their numbers, with a graph down to the opened parameters.
+            texts: how many there are.
+            generator: for what is drawn.
+        """
+        return {}
+
+    def take(self, measured: Mapping[str, Tensor]) -> None:
+        """Is handed what `measure` found, in this run or when it began."""
+
+    def pulls(self) -> Mapping[str, Pull]:
+        """Where the opened parameters are drawn after each step, by name; asked once, after ``begin`` and ``take``."""
+        return {}
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:
@@ -36,6 +63,11 @@ class Regularizer(nn.Module):
 
 class RegularizerSpec(Spec):
     """The settings of a regularizer. A weight of 0 is plain tuning."""
+
+    @property
+    def pulls_after_step(self) -> bool:
+        """Whether it acts by ``pulls`` instead of by the loss, which a search along a line would not see."""
+        return False
 
     @abstractmethod
     def build(self) -> Regularizer:

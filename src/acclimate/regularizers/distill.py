@@ -4,35 +4,51 @@ With vectors u of the encoder in training and v of the frozen base, both [G, D] 
 
     vectors:   mean_i (1 - u_i . v_i) / mean_{i != j} (1 - v_i . v_j)
     relations: mean_i KL( softmax_j(v_i . v_j / temperature) || softmax_j(u_i . u_j / temperature) ),  j != i
+    margins:   mean_{i, j, k} ( (u_i . u_j - u_i . u_k) - (v_i . v_j - v_i . v_k) )^2 / the square of that divisor
 
-The divisor says how far apart the base holds different texts: 0.9 for all-MiniLM-L6-v2, 0.2 for multilingual-e5-small,
-whose cosines all lie between 0.7 and 1. One weight then keeps both alike. Less than 0.1 counts as 0.1.
+The divisor of the first says how far apart the base holds different texts: 0.9 for all-MiniLM-L6-v2, 0.2 for
+multilingual-e5-small, whose cosines all lie between 0.7 and 1. One weight then keeps both alike. Less than 0.1 counts
+as 0.1.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
 from acclimate.core.nouns import ParamGroup, Step
 from acclimate.regularizers.base import Regularizer, RegularizerSpec
 
+if TYPE_CHECKING:
+    from typing import Self
+
 _LEAST_APART = 0.1  # below it, what bf16 rounds off would count as movement
 
 
 class DistillSpec(RegularizerSpec):
-    """Keeps what the base says of general texts: its vectors, or only their relations."""
+    """Keeps what the base says of general texts: its vectors, or only their relations, or differences of these.
+
+    With ``fading`` the weight falls evenly to 0 at the end of training.
+    """
 
     kind: Literal["distill"] = "distill"
     weight: NonNegativeFloat = 4.5
-    keep: Literal["vectors", "relations"] = "vectors"
+    keep: Literal["vectors", "relations", "margins"] = "vectors"
     temperature: PositiveFloat = 0.05
     texts_a_step: PositiveInt = 32
+    fading: bool = False
 
     summary: ClassVar[str] = "keeps the base's vectors of general texts"
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> "Self":
+        least = {"vectors": 1, "relations": 2, "margins": 3}[self.keep]
+        if self.texts_a_step < least:
+            raise ValueError(f"should have texts_a_step of at least {least} to keep {self.keep}")
+        return self
 
     def build(self) -> Regularizer:
         """See `RegularizerSpec.build`."""
@@ -58,6 +74,19 @@ def relation_penalty(student: Tensor, teacher: Tensor, temperature: float) -> Te
     return F.kl_div(log_p, log_q, log_target=True, reduction="batchmean")
 
 
+def margin_penalty(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference of the margins of [G, D] and [G, D'], G > 2, in mean distances of the teacher's rows.
+
+    Margins of i are differences of its similarities to two others j and k. For each i the mean over all j and k is
+    twice the variance over j of what changed, so that no triple is formed.
+    """
+    count = len(student)
+    own = torch.eye(count, dtype=torch.bool, device=student.device)
+    changed = (student @ student.T - teacher @ teacher.T)[~own].view(count, count - 1)
+    apart = mean_distance(teacher).clamp_min(_LEAST_APART)
+    return 2 * changed.var(dim=1, correction=0).mean() / apart.square()
+
+
 class Distill(Regularizer):
     """Reads the stream ``general`` and what the base said of it."""
 
@@ -81,4 +110,7 @@ class Distill(Regularizer):
                 penalty = vector_penalty(student, teacher)
             case "relations":
                 penalty = relation_penalty(student, teacher, self.spec.temperature)
-        return self.spec.weight * penalty
+            case "margins":
+                penalty = margin_penalty(student, teacher)
+        left = 1 - step.progress if self.spec.fading else 1.0
+        return self.spec.weight * left * penalty

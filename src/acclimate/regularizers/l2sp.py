@@ -1,16 +1,19 @@
 """L2-SP (Li et al. 2018): weight decay towards the start instead of towards zero.
 
 penalty = weight / 2 * sum_i (theta_i - theta0_i)^2
+
+Adam divides the gradient of a penalty by its size. Decoupled, as weight decay is in AdamW, the weights move back after
+each step by ``lr * weight`` of their distance instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from acclimate.core.nouns import ParamGroup, Step
+from acclimate.core.nouns import ParamGroup, Pull, Step
 from acclimate.regularizers.base import Regularizer, RegularizerSpec
 
 
@@ -19,12 +22,18 @@ class L2SPSpec(RegularizerSpec):
 
     kind: Literal["l2sp"] = "l2sp"
     weight: NonNegativeFloat = 0.01
+    decoupled: bool = False
 
     summary: ClassVar[str] = "pulls the weights towards the base"
 
+    @property
+    def pulls_after_step(self) -> bool:
+        """See `RegularizerSpec.pulls_after_step`."""
+        return self.decoupled
+
     def build(self) -> Regularizer:
         """See `RegularizerSpec.build`."""
-        return L2SP(self.weight)
+        return L2SP(self.weight, decoupled=self.decoupled)
 
 
 def l2sp_penalty(parameters: Sequence[Tensor], anchors: Sequence[Tensor]) -> Tensor:
@@ -35,17 +44,24 @@ def l2sp_penalty(parameters: Sequence[Tensor], anchors: Sequence[Tensor]) -> Ten
 class L2SP(Regularizer):
     """Holds a copy of the opened parameters as they were at the start."""
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float, *, decoupled: bool = False) -> None:
         super().__init__()
-        self.weight = weight
-        # Plain lists: registered parameters would be trained, checkpointed and counted a second time.
-        self._parameters_at: list[tuple[nn.Parameter, Tensor]] = []
+        self.weight, self.decoupled = weight, decoupled
+        # Plain dicts: registered parameters would be trained, checkpointed and counted a second time.
+        self._parameters_at: dict[str, tuple[nn.Parameter, Tensor]] = {}
 
     def begin(self, groups: Sequence[ParamGroup]) -> None:
         """See `Regularizer.begin`."""
-        opened = [p for group in groups for p in group.parameters.values()]
-        self._parameters_at = [(p, p.detach().clone()) for p in opened]
+        opened = {name: p for group in groups for name, p in group.parameters.items()}
+        self._parameters_at = {name: (p, p.detach().clone()) for name, p in opened.items()}
+
+    def pulls(self) -> Mapping[str, Pull]:
+        """See `Regularizer.pulls`."""
+        if not (self.decoupled and self.weight):
+            return {}
+        return {name: Pull(anchor, self.weight) for name, (_, anchor) in self._parameters_at.items()}
 
     def forward(self, step: Step) -> Tensor:
         """See `Regularizer.forward`."""
-        return self.weight * l2sp_penalty(*zip(*self._parameters_at, strict=True))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.decoupled):
+            return self.weight * l2sp_penalty(*zip(*self._parameters_at.values(), strict=True))

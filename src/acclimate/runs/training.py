@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 import torch
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
     from acclimate.model.heads import Head
     from acclimate.regularizers import Regularizer
+    from acclimate.regularizers.base import Embed
 
 T = TypeVar("T")
 
@@ -108,6 +110,11 @@ def build_trainer(
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
+    for name, regularizer in regularizers.items():
+        if regularizer.measured_on is not None:
+            stream = feed.streams[regularizer.measured_on]
+            embed = partial(_embedded, unit, feed, stream.features, decided.device)
+            regularizer.take(_measured(name, regularizer, embed, len(stream.features), training.seed, workspace, say))
     groups = [*groups, *_heads(unit, decided.default_lr)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     searches = OPTIMIZERS[decided.optimizer].line_search
@@ -135,7 +142,8 @@ def build_trainer(
         time_limit=settings.time_limit,
     )
     keep_states = partial(_keep_states, plan, encoder, feed, workspace, say, adapted) if training.cache else None
-    return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states), sizes
+    rule = None if plan.recipe.gradients == "sum" else plan.recipe.gradients
+    return Trainer(unit, groups, feed, settings, callbacks, checkpoints, keep_states, rule), sizes
 
 
 def facts_of(train: Sequence[Example] | ItemRows, kind: Kind, encoder: "Encoder", *, taught: bool = False) -> Facts:
@@ -203,9 +211,41 @@ def _keep_states(
     say(f"{below}: what it says of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
     if depth == encoder.depth and not adapted:
         for stream in feed.streams.values():  # known by now, but for the length, which adapters do not see
+            if not stream.size:
+                continue
             known = dict(zip(stream.features.tolist(), torch.from_numpy(stream.frozen), strict=True))
             states.take(stream.features, lambda texts, known=known: torch.stack([known[int(t)] for t in texts]))  # type: ignore[misc]
     return states
+
+
+def _embedded(
+    unit: TrainingUnit, feed: Feed, features: "NDArray[np.int64]", device: str, rows: "NDArray[np.int64]"
+) -> Tensor:
+    """Embeddings of some texts of a stream, with a graph [B, D]."""
+    vectors: Tensor = unit(feed.tokens(features[rows], device))
+    return vectors
+
+
+def _measured(
+    name: str,
+    regularizer: "Regularizer",
+    embed: "Embed",
+    texts: int,
+    seed: int,
+    workspace: Workspace,
+    say: Callable[[str], None],
+) -> dict[str, Tensor]:
+    """What a regularizer finds in the untuned encoder; kept, so that a resumed run has not to look again."""
+    path = workspace.cache / f"measured-{name}.safetensors"
+    if not path.is_file():
+        say(f"        regularizer {name} looks at what the base says of general texts")
+        generator = torch.Generator().manual_seed(derive_seed(seed, "measured", name))
+        found = regularizer.measure(embed, texts, generator)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_suffix(".tmp")
+        save_file({key: tensor.cpu().contiguous() for key, tensor in found.items()}, staged)
+        staged.replace(path)
+    return load_file(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +264,16 @@ def _streams(plan: Plan, encoder: "Encoder", regularizers: Sequence["Regularizer
     for regularizer in regularizers:
         if regularizer.stream is not None:
             wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
+        if regularizer.measured_on is not None:
+            wanted.setdefault(regularizer.measured_on, 0)
     precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
     role = "query" if encoder.adapts_queries_alone else "document"  # documents cannot move then: nothing to keep
     found = {}
     with _cut_at(encoder, plan.decided.max_length):
         for name, size in wanted.items():
             texts = _STREAMS[name]()
-            found[name] = _Texts(texts, role, encoder.encode(texts, role, precision=precision), size)
+            asked = texts if size else []
+            found[name] = _Texts(texts, role, encoder.encode(asked, role, precision=precision), size)
     return found
 
 
