@@ -20,26 +20,60 @@ _TRIES = 64  # batches that a row tries before it accepts a repeated text; the l
 
 
 def batch_count(rows: int, batch_size: int) -> int:
-    """Steps an epoch. Sizes are balanced, so that no small last batch is left."""
+    """Batches in which every row is once. Sizes are balanced, so that no small last batch is left."""
     return -(-rows // batch_size)
 
 
+def steps_an_epoch(table: PairTable, batch_size: int) -> int:
+    """Batches of an epoch, those of replayed rows among them."""
+    count = batch_count(len(table) - table.replayed, batch_size)
+    return count + _replay_count(table, count)
+
+
+def _replay_count(table: PairTable, count: int) -> int:
+    """Batches of replayed rows beside so many others."""
+    return max(1, round(count * table.replay_share / (1 - table.replay_share))) if table.replayed else 0
+
+
 def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
-    """Every row once, in ``batch_count`` batches whose sizes differ by one at most.
+    """Every row once, in ``batch_count`` batches whose sizes differ by one at most; and batches of replayed rows.
 
     No text occurs in two rows of a batch as long as one of the 64 batches that wait longest has none of the row's.
-    The result depends on nothing but the table, the batch size, the seed and the epoch.
+    Replayed rows have batches of their own, whose other documents are of their own domain, and come round as often as
+    their share of the batches allows. The result depends on nothing but the table, the batch size, the seed and the
+    epoch.
     """
-    count = batch_count(len(table), batch_size)
+    rows = len(table) - table.replayed
+    count = batch_count(rows, batch_size)
     if table.crowded:  # what the loss masks either way
-        return np.array_split(numpy_generator(seed, "order", epoch).permutation(len(table)), count)
-    capacity = [len(part) for part in np.array_split(np.arange(len(table)), count)]
+        return np.array_split(numpy_generator(seed, "order", epoch).permutation(rows), count)
+    batches = [*_once(table, rows, count, seed, epoch), *_replayed(table, batch_size, count, seed, epoch)]
+    # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
+    order = numpy_generator(seed, "batches", epoch).permutation(len(batches))
+    return [batches[b] for b in order]
+
+
+def _replayed(table: PairTable, batch_size: int, count: int, seed: int, epoch: int) -> Iterator["NDArray[np.int64]"]:
+    """Batches of replayed rows beside ``count`` others: one order of them after another, cut anew where each ends."""
+    several, size = _replay_count(table, count), min(batch_size, table.replayed)
+    first = len(table) - table.replayed
+    for number in range(epoch * several, (epoch + 1) * several):
+        places = np.arange(number * size, (number + 1) * size)
+        rounds, place = np.divmod(places, table.replayed)
+        orders = {r: numpy_generator(seed, "replay", r).permutation(table.replayed) for r in np.unique(rounds).tolist()}
+        drawn = [orders[r][p] for r, p in zip(rounds.tolist(), place.tolist(), strict=True)]
+        yield first + np.unique(np.array(drawn, dtype=np.int64))  # two rounds may meet in one batch
+
+
+def _once(table: PairTable, number: int, count: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
+    """The first rows of the table, each once, in so many batches."""
+    capacity = [len(part) for part in np.array_split(np.arange(number), count)]
     members = [array("q") for _ in range(count)]
     seen: list[set[int]] = [set() for _ in range(count)]  # the texts of each that other rows have too
     waiting = deque(range(count))  # batches with room, the one that waits longest first
-    texts = _texts(table)
+    texts = _texts(table)[:number]
     shared = np.bincount(texts.ravel()) - np.bincount(texts[texts[:, 0] == texts[:, 1], 0], minlength=texts.max() + 1)
-    rows = _crowded_first(texts, shared, numpy_generator(seed, "order", epoch).permutation(len(table)))
+    rows = _crowded_first(texts, shared, numpy_generator(seed, "order", epoch).permutation(number))
     for row, own in _shared_texts(texts, shared, rows):
         chosen = next((b for b in islice(waiting, _TRIES) if seen[b].isdisjoint(own)), waiting[0])
         waiting.remove(chosen)
@@ -47,9 +81,7 @@ def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list
         seen[chosen].update(own)
         if len(members[chosen]) < capacity[chosen]:
             waiting.append(chosen)
-    # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
-    order = numpy_generator(seed, "batches", epoch).permutation(count)
-    return [np.array(members[b], dtype=np.int64) for b in order]
+    return [np.array(of_batch, dtype=np.int64) for of_batch in members]
 
 
 def _texts(table: PairTable) -> "NDArray[np.int64]":
@@ -185,7 +217,7 @@ def epochs(
     table: PairTable, batch_size: int, seed: int, start_step: int = 0
 ) -> Iterator[tuple[int, int, "NDArray[np.int64]"]]:
     """Endless (step, epoch, rows) from a step on; steps count from 0. Epochs before the start are not planned."""
-    count = batch_count(len(table), batch_size)
+    count = steps_an_epoch(table, batch_size)
     epoch, skip = divmod(start_step, count)
     while True:
         for number, rows in enumerate(plan_epoch(table, batch_size, seed, epoch)[skip:], start=skip):

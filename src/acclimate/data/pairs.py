@@ -87,6 +87,8 @@ class PairTable:
             itself. An array a row would take memory that grows with the square of the rows.
         share: feature -> share of the rows that it answers, where a few answer most of them.
         crowded: so many rows share their texts that batches without repeated ones cannot be had.
+        replayed: the last rows are of earlier data, in so many rows, with batches of their own.
+        replay_share: their share of the batches, below 1.
     """
 
     ids: Sequence[str]
@@ -103,6 +105,8 @@ class PairTable:
     own_among_positives: bool = False
     share: "NDArray[np.float64] | None" = None
     crowded: bool = False
+    replayed: int = 0
+    replay_share: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -10,7 +10,7 @@ import torch
 
 from acclimate.core.nouns import GUIDE, Batch
 from acclimate.core.seeds import numpy_generator
-from acclimate.data.batches import assemble, batch_count, epochs
+from acclimate.data.batches import assemble, epochs, steps_an_epoch
 from acclimate.data.features import FeatureStore
 from acclimate.data.pairs import PairTable
 from acclimate.engine.unit import Inputs
@@ -58,8 +58,8 @@ class Feed:
 
     @property
     def steps_an_epoch(self) -> int:
-        """Steps in which every row is seen once."""
-        return 1 if self.fixed else batch_count(len(self.table), self.batch_size)
+        """Steps in which every row is seen once; of replayed rows, as many as have room."""
+        return 1 if self.fixed else steps_an_epoch(self.table, self.batch_size)
 
     def steps(self, start: int) -> Iterator[tuple[int, int, Batch]]:
         """Endless (step, epoch, batch) from a step on."""

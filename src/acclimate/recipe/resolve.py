@@ -116,7 +116,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     method.check_rows(facts.kind)
     searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
     if searches:
-        _check_line_search(training, facts.rows)
+        _check_line_search(training, recipe.data, facts.rows)
         _check_pulls(recipe)
     if is_table and training.precision not in ("auto", "fp32"):
         problem = f"training.precision={training.precision} cannot act on a base that is a table of float32"
@@ -211,7 +211,7 @@ def _written(recipe: Recipe, decided: Decided) -> Recipe:
     )
 
 
-def _check_line_search(training: TrainingSettings, rows: int) -> None:
+def _check_line_search(training: TrainingSettings, data: DataSettings, rows: int) -> None:
     """What a search along a line leaves no room for, and what would make a loss another one from call to call."""
     name, remedy = training.optimizer, "leave it out, or take optimizer adamw"
     for setting in ("weight_decay", "warmup_share", "clip_norm"):
@@ -223,6 +223,9 @@ def _check_line_search(training: TrainingSettings, rows: int) -> None:
     if training.precision not in ("auto", "fp32"):
         problem = f"optimizer {name} compares losses that {training.precision} cannot tell apart"
         raise UsageError(problem, "take training.precision fp32 or auto, or optimizer adamw")
+    if data.replay != "none":
+        problem = f"data.replay cannot act with optimizer {name}, whose every step takes all rows"
+        raise UsageError(problem, remedy)
     if training.batch_size != "auto" and training.batch_size < rows:
         problem = f"training.batch_size={training.batch_size}, but a step of optimizer {name} takes all {rows} rows"
         raise UsageError(problem, f"{remedy}; training.micro_batch bounds the memory")

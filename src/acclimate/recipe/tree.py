@@ -59,6 +59,7 @@ class DataSettings(Settings):
     labeled data: a text for each label, or a pattern like ``a text about {}``. Then a text has the label whose text is
     nearest, in training and in scoring, and nothing is fitted beside the encoder. ``mining`` gives each row of pairs
     wrong documents that look right, beside the wrong ones that the file has; a step takes ``negatives_a_row`` of both.
+    ``replay`` is a file of earlier data of the same kind, that is to be kept: ``replay_share`` of the batches are its.
     """
 
     train: str = ""
@@ -71,6 +72,8 @@ class DataSettings(Settings):
     positives_a_row: PositiveInt = 1
     negatives_a_row: NonNegativeInt = 4
     mining: AnyMiner | Literal["none"] = "none"
+    replay: str = "none"
+    replay_share: Share = 0.1
     label_texts: Annotated[dict[str, str] | str, AfterValidator(_named)] = "none"
     dev_share: Share = 0.1
     test_share: Share = 0.1

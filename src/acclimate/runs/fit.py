@@ -332,6 +332,7 @@ class _Run:
             self.show.say,
             self._untuned,
             self._renewal,
+            self.prepared.replay,
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         self._base_weights = base

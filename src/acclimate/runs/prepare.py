@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json, write_jsonl
+from acclimate.core.seeds import numpy_generator
 from acclimate.data.check import profile, write_quarantine
-from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
+from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized, on_disk
 from acclimate.data.items import ItemRows, profile_of_pairs
 from acclimate.data.label_texts import as_pairs, texts_of_labels
 from acclimate.data.readers import read, read_test
@@ -20,6 +23,7 @@ from acclimate.recipe.tree import DataSettings
 from acclimate.runs.tasks import smaller, task_of
 
 MIN_ROWS = 8  # fewer rows than this are no training set
+_MOST_REPLAYED = 10_000  # rows: more than most runs come to see
 FEW_QUERIES = 100  # fewer test items than this make wide intervals, which is said
 
 
@@ -30,6 +34,7 @@ class Prepared:
     Attributes:
         dataset: the training file.
         train: its rows that train, leaks removed; of an item table, pairs of its rows.
+        replay: rows of earlier data that train beside them.
         kind: of these rows: labeled texts are pairs where labels have texts of their own.
         dev: cut to a size that can be scored often.
         test: scored once before and once after.
@@ -49,6 +54,7 @@ class Prepared:
     leaked: int
     notes: tuple[str, ...]
     hashes: dict[str, str]
+    replay: Sequence[Example] = ()
 
 
 def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
@@ -95,6 +101,9 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     dev = task_of("dev", given_dev if given_dev is not None else rest, None if given_dev else parts.dev, **fitted)
     for task, given_path in ((test, data.test), (dev, data.dev)):
         _require_different_scores(task, dataset.path if given_path == "split" else given_path)
+    earlier = _earlier(dataset, data)
+    replay, of_replay = _replay(earlier, data, [given_test or parts.test, given_dev or parts.dev], seed)
+    notes += of_replay
     items = _size(test)
     if items < FEW_QUERIES:
         notes.append(f"only {items} test items: expect wide intervals")
@@ -113,7 +122,9 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
             "dev": given_dev.sha256 if given_dev else "split",
             "test": given_test.sha256 if given_test else "split",
             "general": general.sha256 if general else "builtin",
+            "replay": earlier.sha256 if earlier else "none",
         },
+        replay=replay,
     )
 
 
@@ -162,6 +173,43 @@ def _given(
         problem = f"{name} has labels, and the training data has none to learn them from"
         raise DataError(problem, "give pairs or scored pairs", Place(where))
     return given
+
+
+def _earlier(dataset: Dataset, data: DataSettings) -> Dataset | None:
+    """The data that is to be replayed, of the kind that the training data is."""
+    if data.replay == "none":
+        return None
+    if dataset.kind is Kind.LABELED:
+        raise UsageError("data.replay is for pairs and scored pairs, and the rows are labeled", "leave it out")
+    earlier = read(data.replay)
+    if earlier.kind is not dataset.kind:
+        problem = f"replay has rows of kind {earlier.kind}, and the training data {dataset.kind}"
+        raise DataError(problem, "give earlier data of the same kind", Place(data.replay))
+    return earlier
+
+
+def _replay(
+    earlier: Dataset | None,
+    data: DataSettings,
+    held_out: Sequence[RetrievalSet | Dataset | Sequence[Example]],
+    seed: int,
+) -> tuple[Sequence[Example], list[str]]:
+    """Rows to replay, a random choice where they are many, and what a user should know of them."""
+    if earlier is None:
+        return (), []
+    rows: Sequence[Example] = earlier.examples
+    for given in held_out:
+        rows = without(rows, leaks(rows, given.examples if isinstance(given, Dataset) else given))
+    if len(rows) < MIN_ROWS:
+        problem = f"{len(rows)} usable rows of replay are too few"
+        raise DataError(problem, f"give at least {MIN_ROWS}", Place(data.replay))
+    notes = notes_of(earlier, "replay")
+    if known := len(earlier.examples) - len(rows):
+        notes.append(f"{known} rows of replay held texts of test or dev and were left out")
+    chosen = np.sort(numpy_generator(seed, "replay").permutation(len(rows))[:_MOST_REPLAYED])
+    kept = on_disk(row._replace(id=f"replay:{row.id}") for row in on_disk(rows).select(chosen))
+    notes.append(f"{len(kept)} rows of {data.replay} are replayed, in {data.replay_share:.0%} of the batches")
+    return kept, notes
 
 
 def _shared(dev: RetrievalSet | Dataset | None, test: RetrievalSet | Dataset | None, data: DataSettings) -> list[str]:

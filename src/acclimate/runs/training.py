@@ -4,8 +4,9 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
-from acclimate.data.examples import Example, Kind
+from acclimate.data.examples import Example, Kind, on_disk
 from acclimate.data.features import FeatureStore, build_store
 from acclimate.data.items import ItemRows, item_table
 from acclimate.data.pairs import PairTable, TextNumbers, labels_of, pair_table
@@ -75,6 +76,7 @@ def build_trainer(
     say: Callable[[str], None],
     untuned: Callable[[], Encode],
     renewal: Renewal | None = None,
+    replay: Sequence[Example] = (),
 ) -> tuple[Trainer, Sizes]:
     """A trainer for a plan, ready to restore or to begin.
 
@@ -89,11 +91,14 @@ def build_trainer(
         say: takes a line for the user.
         untuned: gives what encodes as the base does, for objectives that ask it of every text.
         renewal: makes of the table of all rows what gives the table of an epoch, where negatives change.
+        replay: rows of earlier data, in batches of their own.
 
     Raises:
         UsageError: a setting that cannot act on this encoder or device.
     """
     training, decided = plan.recipe.training, plan.decided
+    if replay and not isinstance(train, ItemRows):
+        train = on_disk(chain(train, replay))
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
     adapted = len(encoder.vector_adapters) > 0
@@ -106,7 +111,7 @@ def build_trainer(
     facts = facts_of(train, kind, encoder, taught=any(spec.taught for spec in decided.objectives))
     objectives = _named([(spec.kind, (spec.at_all_sizes(facts), spec.weight)) for spec in decided.objectives])
     wanted = [objective for objective, _ in objectives.values()]
-    feed = _feed(plan, encoder, kind, train, workspace, streams, wanted, untuned, renewal)
+    feed = _feed(plan, encoder, kind, train, workspace, streams, wanted, untuned, renewal, len(replay))
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
@@ -287,6 +292,7 @@ def _feed(
     objectives: Sequence[Objective],
     untuned: Callable[[], Encode],
     renewal: Renewal | None,
+    replayed: int,
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
     match train:
@@ -297,7 +303,7 @@ def _feed(
     give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
     data = plan.recipe.data
     return Feed(
-        table=given.table,
+        table=replace(given.table, replayed=replayed, replay_share=data.replay_share),
         store=given.store,
         streams={name: Stream(given.streams[name], stream.frozen, stream.size) for name, stream in streams.items()},
         batch_size=plan.decided.batch_size,

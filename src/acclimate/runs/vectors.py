@@ -138,6 +138,8 @@ class _Run:
         return scores
 
     def _plan(self) -> Plan:
+        if self.request.recipe.data.replay != "none":
+            raise UsageError("data.replay reads texts, and there are only vectors", "give its pairs beside the others")
         if self.request.recipe.data.mining != "none":
             raise UsageError("data.mining reads texts, and there are only vectors", "give negatives in the pairs")
         step = max(1, len(self.table.table.weight) // _SAMPLE)
