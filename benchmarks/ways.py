@@ -120,6 +120,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
         "ndcg_before": [query["ndcg_before"] for query in queries],
         "ndcg": [query["ndcg_after"] for query in queries],
         "general": scores["general"]["delta"]["score"]["value"],
+        "general_ci95": scores["general"]["delta"]["score"]["ci95"],
         "cost": scores["cost"],
         **({"ndcg_by_size": by_size} if by_size else {}),
         **({"mining": json.loads(mined.read_text(encoding="utf-8"))} if mined.is_file() else {}),
