@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         load,
         load_adapter,
         load_deltas,
+        merge,
     )
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
@@ -37,6 +38,7 @@ __all__ = [
     "load",
     "load_adapter",
     "load_deltas",
+    "merge",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "load": "acclimate.api",
     "load_adapter": "acclimate.api",
     "load_deltas": "acclimate.api",
+    "merge": "acclimate.api",
 }
 
 

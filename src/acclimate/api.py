@@ -415,6 +415,60 @@ def fit_vectors(
     return VectorRun(Path(out), run_fit(request, Show(quiet=quiet)))
 
 
+def merge(
+    model: str | Path | Sequence[str | Path],
+    base: str | Path,
+    *,
+    alpha: float | str | Sequence[float],
+    out: str | Path,
+    target: str | Path | None = None,
+    general: str | Path | None = None,
+    train: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    quiet: bool = True,
+    json: bool = False,
+) -> dict[str, Any]:
+    """Writes a model with weights between a base and a tuned model, or with what several of them changed in it.
+
+    ``base + alpha * (model - base)``, and the sum of such changes of several models. Prompts, settings and heads are
+    those of the (first) model.
+
+    Args:
+        model: a tuned model as `load` takes it, or several of one base.
+        base: what it was tuned from.
+        alpha: the share of the tuned weights in [0, 1] (0 is ``base``, 1 is ``model``, to the last bit), one for each
+            model; or ``"auto"``: the one with the best target among those that keep the general score, as `fit` has it.
+        out: the folder of the result.
+        target: for ``"auto"``: dev data of the task that the model was tuned for.
+        general: for ``"auto"``: what must not be forgotten; the built-in probe by default. Its dev half is scored.
+        train: labeled texts to learn from, when ``target`` has labels.
+        columns: role -> column name of ``target``.
+        quiet: print nothing.
+        json: print for people on standard error.
+
+    Returns:
+        what ``acclimate merge --json`` prints: ``models``, ``base``, ``alphas``, ``out``, and for ``"auto"`` ``curve``.
+
+    Raises:
+        UsageError: no such model, models that differ in more than the numbers of their weights, or an argument that
+            cannot act.
+        DataError: data that cannot be scored.
+        ResourceError: no room.
+    """
+    from acclimate.runs.merge import Judges, read_alphas
+    from acclimate.runs.merge import merge as run_merge
+    from acclimate.runs.show import Show
+
+    judges = Judges(
+        target=None if target is None else Path(target),
+        general=None if general is None else Path(general),
+        train=None if train is None else Path(train),
+        columns=columns or {},
+    )
+    models = [str(model)] if isinstance(model, str | Path) else [str(name) for name in model]
+    return run_merge(models, str(base), read_alphas(alpha), Path(out), judges=judges, show=Show(quiet=quiet, json=json))
+
+
 def distill_static(base: str | Path, out: str | Path, dimensions: int = 256) -> "Encoder":
     """A static model out of a transformer: a table with a row for each token, which `fit` tunes as any other base.
 

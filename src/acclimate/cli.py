@@ -315,6 +315,46 @@ def export(
 
 
 @app.command()
+def merge(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL... BASE", help="One tuned model or several, and what they came from.")
+    ],
+    alpha: Annotated[str, typer.Option(help="Share of MODEL in [0, 1]; one for each, as 0.5,0.5; or auto.")],
+    out: Annotated[Path, typer.Option(help="Folder of the result.")],
+    target: Annotated[Path | None, typer.Option(help="For auto: dev data of the task that was trained for.")] = None,
+    general: Annotated[Path | None, typer.Option(help="For auto: what must not be forgotten. [built-in probe]")] = None,
+    train: Annotated[Path | None, typer.Option(help="Labeled texts to learn from, for labeled TARGET.")] = None,
+    columns: Columns = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write weights between two models: BASE + alpha (MODEL - BASE). Several MODELs add up."""
+    from acclimate.api import merge as run_merge
+    from acclimate.runs.show import Show
+
+    *tuned, base = models
+    if not tuned:
+        raise UsageError("merge takes a MODEL and its BASE", "write acclimate merge MODEL BASE --alpha 0.5 --out DIR")
+    document = run_merge(
+        tuned,
+        base,
+        alpha=alpha,
+        out=out,
+        target=target,
+        general=general,
+        train=train,
+        columns=_columns(columns),
+        quiet=quiet,
+        json=json,
+    )
+    shares = " + ".join(f"{share:g} {name}" for share, name in zip(document["alphas"], tuned, strict=True))
+    Show(quiet=quiet, json=json).say(f"{shares}, the rest {base} -> {out}")
+    if json:
+        _print_json(document)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/demo"),
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,

@@ -1,9 +1,12 @@
 """Merging back: both ends bit-exact, the line between them, and which point is chosen."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
 
-from acclimate.runs.merging import ALPHAS, Trial, blend, choose, floor_of, sweep
+from acclimate.runs.merging import ALPHAS, Remembering, Trial, add_up, blend, choose, choose_share, floor_of, sweep
 from tiny import tiny_encoder
 
 
@@ -91,3 +94,54 @@ def test_at_equal_scores_more_of_the_tuned_weights_are_kept() -> None:
 
 def test_a_limit_of_zero_forgets_nothing() -> None:
     assert choose(trials((1.0, 0.9, 0.5999), (0.6, 0.8, 0.6)), floor_of(0.60, 0.0)) == 0.6
+
+
+def test_changes_add_up_whatever_their_order_and_none_is_the_base() -> None:
+    parameters, base, first = ends()
+    second = {name: p.detach().clone() for name, p in tiny_encoder(seed=5).named_parameters()}
+    add_up(parameters, base, [first, second], [1.0, 1.0])
+    one_way = {name: p.detach().clone() for name, p in parameters.items()}
+    for name, p in one_way.items():
+        expected = first[name].double() + second[name].double() - base[name].double()
+        torch.testing.assert_close(p.double(), expected, rtol=0, atol=1e-6)
+    add_up(parameters, base, [second, first], [1.0, 1.0])
+    assert all(torch.equal(p, one_way[name]) for name, p in parameters.items())
+    for tuned, alphas, end in (([first, second], [0.0, 0.0], base), ([first, second], [0.0, 1.0], second)):
+        add_up(parameters, base, tuned, alphas)
+        assert all(torch.equal(p, end[name]) for name, p in parameters.items())
+
+
+def test_the_chosen_share_is_left_in_the_weights_and_the_curve_says_why() -> None:
+    parameters, base, tuned = {"w": torch.nn.Parameter(torch.zeros(1))}, {"w": torch.zeros(1)}, {"w": torch.ones(1)}
+
+    def score() -> tuple[float, float]:
+        w = parameters["w"].item()
+        return 0.5 + w - 0.9 * w * w, 0.6 - 0.02 * w  # the target is best at 0.56, the general score falls
+
+    curve = choose_share(parameters, base, tuned, score, metric="mrr", of_base=(0.5, 0.6), drop_limit=0.03)
+    assert curve.alpha == 0.6
+    assert parameters["w"].item() == pytest.approx(0.6)
+    assert curve.as_dict() == {
+        "alpha": 0.6,
+        "metric": "mrr",
+        "base": {"dev": 0.5, "general": 0.6},
+        "floor": pytest.approx(0.585),
+        "trials": [
+            {"alpha": a, "dev": pytest.approx(0.5 + a - 0.9 * a * a), "general": pytest.approx(0.6 - 0.02 * a)}
+            for a in (1.0, 0.8, 0.6)
+        ],
+    }
+
+
+def test_a_text_is_encoded_once_for_each_way_of_reading_it() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def encode(texts: Sequence[str], role: str) -> np.ndarray:
+        asked.extend((text, role) for text in texts)
+        return np.array([[float(len(text)), role == "question"] for text in texts], np.float32)
+
+    once = Remembering(encode, {"query": "plain", "document": "plain", "question": "prompted"}.get)
+    assert once(["a", "bb", "a"], "query").tolist() == [[1, 0], [2, 0], [1, 0]]
+    assert once(["ccc", "bb"], "document").tolist() == [[3, 0], [2, 0]]
+    assert once(["bb"], "question").tolist() == [[2, 1]]
+    assert asked == [("a", "query"), ("bb", "query"), ("ccc", "document"), ("bb", "question")]

@@ -55,7 +55,7 @@ def evaluate_model(
     """
     folder = resolve(model)
     other = resolve(baseline) if baseline is not None else None
-    task = item_task(test, train, columns, folder) if reads_ids(folder) else _task(test, train, columns, say)
+    task = test_task(folder, test, train, columns, say)
     encoder = load_encoder(folder)
     outcome = score(task, _encode(encoder, folder, cache, progress))
     document: dict[str, Any] = {"schema": 1, "metrics": dict(outcome.metrics)}
@@ -75,6 +75,18 @@ def _encode(encoder: Encoder, folder: Path, cache: bool, progress: Callable[[int
     if cache:
         return KnownVectors(encoder, folder, progress=progress).encode
     return partial(encoder.encode, progress=progress)
+
+
+def test_task(
+    model: Path, test: Path, train: Path | None, columns: Mapping[str, str], say: Callable[[str], None]
+) -> Task:
+    """What a model is scored on, as `evaluate_model` takes it.
+
+    Raises:
+        UsageError: ``train`` without labels to learn.
+        DataError: test data that cannot be used.
+    """
+    return item_task(test, train, columns, model) if reads_ids(model) else _task(test, train, columns, say)
 
 
 def _task(test: Path, train: Path | None, columns: Mapping[str, str], say: Callable[[str], None]) -> Task:

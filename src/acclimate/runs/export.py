@@ -45,8 +45,17 @@ def export(
     """
     if kind not in EXPORTS:
         raise UsageError(f"--to {kind!r} is unknown", closest(kind, list(EXPORTS)) or f"take {', '.join(EXPORTS)}")
-    if out.exists() and not (out / "modules.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} holds something that is no model", "give another --out")
+    require_no_other(out)
     converted = EXPORTS[kind](load_encoder(resolve(model)), dimensions, progress)
     save_encoder(converted, out)
     return {"schema": 1, "out": str(out), "kind": kind, "dimension": converted.dimension}
+
+
+def require_no_other(out: Path) -> None:
+    """Refuses to replace what is no model.
+
+    Raises:
+        UsageError: ``out`` is neither new nor empty nor a model.
+    """
+    if out.exists() and not (out / "modules.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} holds something that is no model", "give another --out")

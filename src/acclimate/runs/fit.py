@@ -51,7 +51,7 @@ from acclimate.runs.card import model_card
 from acclimate.runs.items import prepare_items, start_table
 from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.machine import choose_device, environment
-from acclimate.runs.merging import Trial, blend, choose, floor_of, sweep
+from acclimate.runs.merging import blend, choose_share, dev_scores
 from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
@@ -172,17 +172,17 @@ class _Run:
         trainer, sizes, progress = self._train(train)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
-            alpha, trials = 0.0, list[Trial]()
+            merged: dict[str, Any] = {"alpha": 0.0, "trials": []}
             self.encoder = self._load_base()
             after, general_after = before, general_before
         else:
-            alpha, trials = self._merge(trainer)
+            merged = self._merge(trainer)
             self.encoder.heads = heads_of(trainer.unit)  # a head of the base's vectors would not tell these apart
             self._write_delta(trainer, sizes)
             self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
             after, general_after = self._score(self._encode)
-        scores = self._judge(before, after, general_before, general_after, progress, sizes, alpha, trials)
+        scores = self._judge(before, after, general_before, general_after, progress, sizes, merged)
         self._save(scores, before, after)
         self.show.result(scores, self.workspace.path)
         return scores
@@ -352,34 +352,38 @@ class _Run:
             )
         return trainer, sizes, progress
 
-    def _merge(self, trainer: Trainer) -> tuple[float, list[Trial]]:
-        """Leaves the weights between base and tuned that dev prefers in the encoder."""
+    def _merge(self, trainer: Trainer) -> dict[str, Any]:
+        """Leaves the weights between base and tuned that dev prefers in the encoder; what `scores.json` says of it."""
         wanted = self.recipe.evaluation.merge
         base = self._base_weights
         tuned = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         if wanted != "auto":
             blend(trainer.parameters, base, tuned, float(wanted))
-            return float(wanted), []
+            return {"alpha": float(wanted), "trials": []}
         self.show.stage("merge", "choosing how much of the tuned weights to keep")
-        keep = self.plan.decided.keep_best
+        prepared, keep = self.prepared, self.plan.decided.keep_best
 
-        def general(encode: Encode = self._encode_dev) -> float:
-            return self._general(self.prepared.general_dev, encode).score
+        def score(encoder: "Encoder | None" = None) -> tuple[float, float]:
+            reading = (encoder or self.encoder).reading
+            encode = partial(self._encode_dev, encoder=encoder)
+            return dev_scores(prepared.dev, keep, prepared.general_dev, encode, reading)
 
-        def score() -> tuple[float, float]:
-            return evaluate(self.prepared.dev, self._encode_dev).metrics[keep], general()
-
-        blend(trainer.parameters, base, tuned, 0.0)
         if self.plan.decided.method.starts_as_base:
-            base_general = general()
+            blend(trainer.parameters, base, tuned, 0.0)
+            of_base = score()
         else:
-            base_general = general(partial(self._encode_dev, encoder=self._load_base().to(self.plan.decided.device)))
-        floor = floor_of(base_general, self.recipe.evaluation.general_drop_limit)
-        trials = sweep(trainer.parameters, base, tuned, score, floor)
-        alpha = choose(trials, floor)
-        blend(trainer.parameters, base, tuned, alpha)
-        self.show.merged(alpha, trials, base_general if self.prepared.general_dev else None)
-        return alpha, trials
+            of_base = score(self._load_base().to(self.plan.decided.device))
+        curve = choose_share(
+            trainer.parameters,
+            base,
+            tuned,
+            score,
+            metric=keep,
+            of_base=of_base,
+            drop_limit=self.recipe.evaluation.general_drop_limit,
+        )
+        self.show.merged(curve, general=bool(prepared.general_dev))
+        return curve.as_dict()
 
     def _write_delta(self, trainer: Trainer, sizes: Sizes) -> None:
         """What trained, where that is less than the model. Before it is folded in: then it is no part of its own."""
@@ -402,8 +406,7 @@ class _Run:
         general_after: GeneralOutcome,
         progress: Progress,
         sizes: Sizes,
-        alpha: float,
-        trials: list[Trial],
+        merged: dict[str, Any],
     ) -> dict[str, Any]:
         seed = self.recipe.training.seed
         delta = compare(before, after, seed)
@@ -424,10 +427,7 @@ class _Run:
             "test": {"before": before.metrics, "after": after.metrics, "delta": delta},
             "general": {"before": general_before.metrics, "after": general_after.metrics, "delta": general_delta},
             **self._scores_of_heads(),
-            "merge": {
-                "alpha": alpha,
-                "trials": [{"alpha": t.alpha, "dev": t.target, "general": t.general} for t in trials],
-            },
+            "merge": merged,
             "cost": {
                 "train_seconds": round(progress.seconds, 3),
                 "examples_per_second": round(progress.examples / max(progress.seconds, 1e-9), 3),
@@ -440,7 +440,12 @@ class _Run:
                 "delta_bytes": model_bytes(self._delta) if self._delta.is_dir() else 4 * sizes.trainable_parameters,
                 "model_bytes": 4 * total,
             },
-            "gate": {"verdict": verdict.verdict, "passed": verdict.passed, "reasons": verdict.reasons},
+            "gate": {
+                "verdict": verdict.verdict,
+                "passed": verdict.passed,
+                "reasons": verdict.reasons,
+                "general_drop_limit": self.recipe.evaluation.general_drop_limit,
+            },
         }
 
     def _scores_of_heads(self) -> dict[str, Any]:

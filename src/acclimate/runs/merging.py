@@ -3,14 +3,18 @@
 theta(alpha) = (1 - alpha) * theta_base + alpha * theta_tuned   (Wortsman et al. 2022; LM-Cocktail, Xiao et al. 2023)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from acclimate.evaluation import Encode, Task, evaluate, evaluate_general
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch.nn import Parameter
 
 ALPHAS = (1.0, 0.8, 0.6, 0.4, 0.2)
@@ -26,6 +30,35 @@ class Trial:
     general: float
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The shares that were tried, and which one was taken.
+
+    Attributes:
+        alpha: the one taken.
+        metric: of the target.
+        base: what dev says of the base.
+        floor: the general score below which too much is forgotten.
+        trials: from the largest share down.
+    """
+
+    alpha: float
+    metric: str
+    base: Trial
+    floor: float
+    trials: tuple[Trial, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in ``scores.json`` under ``merge``."""
+        return {
+            "alpha": self.alpha,
+            "metric": self.metric,
+            "base": {"dev": self.base.target, "general": self.base.general},
+            "floor": self.floor,
+            "trials": [{"alpha": t.alpha, "dev": t.target, "general": t.general} for t in self.trials],
+        }
+
+
 def blend(
     parameters: Mapping[str, "Parameter"], base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float
 ) -> None:
@@ -39,6 +72,86 @@ def blend(
                     parameter.copy_(tuned[name])
                 case _:
                     parameter.copy_(torch.lerp(base[name], tuned[name], alpha))
+
+
+def add_up(
+    parameters: Mapping[str, "Parameter"],
+    base: Mapping[str, Tensor],
+    tuned: Sequence[Mapping[str, Tensor]],
+    alphas: Sequence[float],
+) -> None:
+    """Sets parameters to the base and a share of what each tuned model changed in it.
+
+    theta = theta_base + sum_i alpha_i (theta_i - theta_base)   (Ilharco et al. 2023)
+
+    Summed in float64, so that the order of the models is no matter. With one model of a share above 0, it is `blend`.
+    """
+    taken = [(weights, alpha) for weights, alpha in zip(tuned, alphas, strict=True) if alpha]
+    if len(taken) < 2:
+        weights, alpha = taken[0] if taken else (base, 0.0)
+        blend(parameters, base, weights, alpha)
+        return
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            origin = base[name].double()
+            parameter.copy_(origin + sum(alpha * (weights[name].double() - origin) for weights, alpha in taken))
+
+
+class Remembering:
+    """Encodes each text once for each way of reading it: tasks share texts.
+
+    Args:
+        encode: what it asks.
+        reading: role -> how texts of that role are read, as `Embedder.reading` says it.
+    """
+
+    def __init__(self, encode: Encode, reading: Callable[[str], Hashable]) -> None:
+        self._encode, self._reading = encode, reading
+        self._known: dict[Hashable, dict[str, NDArray[np.float32]]] = {}
+
+    def __call__(self, texts: Sequence[str], role: str) -> "NDArray[np.float32]":
+        """float32 [N, D], as ``encode`` gives it."""
+        known = self._known.setdefault(self._reading(role), {})
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, self._encode(new, role), strict=True))
+        return np.stack([known[text] for text in texts])
+
+
+def dev_scores(
+    target: Task, metric: str, general: Sequence[Task], encode: Encode, reading: Callable[[str], Hashable]
+) -> tuple[float, float]:
+    """What dev says of an encoder: the target's metric, and the general score, 0 where there is no general task."""
+    once = Remembering(encode, reading)
+    return evaluate(target, once).metrics[metric], evaluate_general(general, once).score if general else 0.0
+
+
+def choose_share(
+    parameters: Mapping[str, "Parameter"],
+    base: Mapping[str, Tensor],
+    tuned: Mapping[str, Tensor],
+    score: Callable[[], tuple[float, float]],
+    *,
+    metric: str,
+    of_base: tuple[float, float],
+    drop_limit: float,
+) -> Curve:
+    """Leaves the weights between base and tuned that dev prefers in the parameters.
+
+    Args:
+        parameters: of the encoder that ``score`` uses.
+        base: one end.
+        tuned: the other end.
+        score: dev target and dev general score of the encoder as it stands.
+        metric: the target's.
+        of_base: the same two scores of the base.
+        drop_limit: by how much the general score may fall on test.
+    """
+    floor = floor_of(of_base[1], drop_limit)
+    trials = sweep(parameters, base, tuned, score, floor)
+    alpha = choose(trials, floor)
+    blend(parameters, base, tuned, alpha)
+    return Curve(alpha, metric, Trial(0.0, *of_base), floor, tuple(trials))
 
 
 def sweep(

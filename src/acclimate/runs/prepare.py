@@ -113,8 +113,8 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         kind=Kind.PAIRS if label_texts else dataset.kind,
         dev=smaller(dev, seed),
         test=test,
-        general_dev=_general(general, data.general, "dev"),
-        general_test=_general(general, data.general, "test"),
+        general_dev=general_half(general, data.general, "dev"),
+        general_test=general_half(general, data.general, "test"),
         leaked=leaked,
         notes=tuple(notes),
         hashes={
@@ -243,7 +243,12 @@ def _label_texts(
     return texts_of_labels((str(e.label) for given in sources for e in given.examples if e.label), data.label_texts)
 
 
-def _general(given: RetrievalSet | Dataset | None, where: str, half: Half) -> list[Task]:
+def general_half(given: RetrievalSet | Dataset | None, where: str, half: Half) -> list[Task]:
+    """A half of what must not be forgotten: of the built-in probe, or of the user's own data.
+
+    Raises:
+        DataError: too little to cut in two, or texts alone.
+    """
     if given is None:
         return list(general_tasks(half))
     try:

@@ -4,7 +4,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from acclimate.recipe.resolve import Plan
-    from acclimate.runs.merging import Trial
+    from acclimate.runs.merging import Curve
     from acclimate.runs.prepare import Prepared
     from acclimate.runs.training import Sizes
 
@@ -194,17 +194,28 @@ class Show:
             self._live.stop()
             self._live = None
 
-    def merged(self, alpha: float, trials: "Sequence[Trial]", base_general: float | None) -> None:
-        """The curve of the merge."""
-        if base_general is None:
-            points = "  ".join(f"{t.alpha:g}: {t.target:.4f}" for t in trials)
-            self.say(f"        dev target by share of the tuned weights: {points}")
+    def merged(self, curve: "Curve", *, general: bool) -> None:
+        """What dev says of the shares that were tried; ``general``: whether anything general was scored."""
+        shares = "by share of the tuned weights"
+        if general:
+            points = "  ".join(f"{t.alpha:g}: {t.target:.4f}/{t.general:.4f}" for t in curve.trials)
+            self.say(f"        dev target/general {shares} (base general {curve.base.general:.4f}): {points}")
         else:
-            points = "  ".join(f"{t.alpha:g}: {t.target:.4f}/{t.general:.4f}" for t in trials)
-            self.say(
-                f"        dev target/general by share of the tuned weights (base general {base_general:.4f}): {points}"
-            )
-        self.say(f"        kept {alpha:g} of the tuned weights")
+            points = "  ".join(f"{t.alpha:g}: {t.target:.4f}" for t in curve.trials)
+            self.say(f"        dev target {shares}: {points}")
+        self.say(f"        kept {curve.alpha:g} of the tuned weights")
+
+    def curve(self, curve: "Curve", *, general: bool) -> None:
+        """The same as a table, the base in the last row."""
+        table = Table(header_style="bold")
+        for name in ("share", curve.metric, *(["general"] if general else []), ""):
+            table.add_column(name, justify="right" if name else "left")
+        for trial in (*curve.trials, curve.base):
+            notes = ["taken"] * (trial.alpha == curve.alpha) + ["the base"] * (trial is curve.base)
+            notes += ["forgets too much"] * (general and trial.general < curve.floor)
+            kept = [f"{trial.general:.4f}"] if general else []
+            table.add_row(f"{trial.alpha:g}", f"{trial.target:.4f}", *kept, ", ".join(notes))
+        self._console.print(table)
 
     def result(self, scores: Mapping[str, Any], path: Path) -> None:
         """The verdict, and where things are."""
