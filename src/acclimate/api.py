@@ -180,7 +180,7 @@ def compare(
 
     Returns:
         what ``acclimate compare --json`` prints: ``rows`` with ``method``, ``test``, ``general``, ``cost``, ``pareto``,
-        and ``time_limit_seconds``.
+        ``time_limit_seconds`` and ``general_drop_limit``.
 
     Raises:
         UsageError: an unknown method, or one that cannot act on this base.

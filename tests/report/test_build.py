@@ -74,13 +74,13 @@ def test_headings_tables_and_charts_can_be_read_aloud(run: Path) -> None:
     assert all(deeper <= level + 1 for level, deeper in itertools.pairwise(levels))
     assert sum(tag == "table" for tag, _ in page.tags) == sum(tag == "caption" for tag, _ in page.tags)
     charts = [attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("role") == "img"]
-    assert len(charts) == 8
+    assert len(charts) == 10
     assert all(chart["aria-label"] for chart in charts)
 
 
 def test_every_chart_is_followed_by_its_numbers(run: Path) -> None:
     figures = re.findall(r"<figure>.*?</figure>", report(run), re.DOTALL)
-    assert len(figures) == 8
+    assert len(figures) == 9
     for figure in figures:
         assert figure.index("<svg") < figure.index("<details") < figure.index("<td>")
 

@@ -1,6 +1,8 @@
 """Figures against the numbers that they were made from."""
 
 import math
+import re
+from typing import Any
 
 import pytest
 
@@ -127,11 +129,39 @@ def test_rank_table_counts_every_query_once() -> None:
     )
 
 
-def test_the_share_that_was_taken_is_ringed_and_said() -> None:
-    trials = [{"alpha": a, "dev": d, "general": 0.5} for a, d in ((1.0, 0.7), (0.0, 0.5), (0.5, 0.8))]
-    figure = merge_figure({"alpha": 0.5, "trials": trials})
+def merged(**changed: Any) -> dict[str, Any]:
+    """Scores of a run that tried three shares."""
+    trials = [
+        {"alpha": a, "dev": d, "general": g} for a, d, g in ((1.0, 0.7, 0.48), (0.6, 0.8, 0.495), (0.8, 0.75, 0.49))
+    ]
+    merge = {"alpha": 0.6, "metric": "mrr@10", "base": {"dev": 0.5, "general": 0.5}, "floor": 0.495, "trials": trials}
+    return {**scores(), "merge": merge, **changed}
+
+
+def test_the_curve_holds_what_dev_said_of_each_share_against_the_base() -> None:
+    figure = merge_figure(merged())
     assert figure is not None
-    assert [row[0] for row in figure.table.rows] == ["0", "0.5", "1"]
-    assert 'class="ring"' in figure.chart
-    assert figure.note.endswith("Taken: 0.5.")
-    assert merge_figure({"alpha": 1.0, "trials": []}) is None
+    assert figure.table.head == ("share", "mrr@10 on dev", "change", "general score on dev", "change")
+    assert figure.table.rows == (
+        ("0", "0.5000", "+0.0000", "0.5000", "+0.0000"),
+        ("0.6", "0.8000", "+0.3000", "0.4950", "-0.0050"),
+        ("0.8", "0.7500", "+0.2500", "0.4900", "-0.0100"),
+        ("1", "0.7000", "+0.2000", "0.4800", "-0.0200"),
+    )
+    assert "Taken: 0.6." in figure.note
+    assert "-0.0050: half of what the gate allows" in figure.note
+    for chart in str(figure.chart).split("</svg>")[:2]:  # of the target, of the general score
+        (ring,) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="7" class="ring"', chart)
+        dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="3" class="dot s0"', chart)
+        assert ring == dots[1]  # base, 0.6, 0.8, 1
+    (limit,) = re.findall(r'y1="([\d.]+)" y2="([\d.]+)" class="limit"', figure.chart)
+    assert limit == (dots[1][1], dots[1][1])  # 0.6 just keeps what must be kept
+
+
+def test_a_curve_without_general_tasks_is_of_the_target_alone_and_none_without_trials() -> None:
+    figure = merge_figure(merged(general={"before": {}, "after": {}, "delta": {}}))
+    assert figure is not None
+    assert figure.table.head == ("share", "mrr@10 on dev", "change")
+    assert 'class="limit"' not in figure.chart
+    assert merge_figure({"merge": {"alpha": 1.0, "trials": []}}) is None
+    assert merge_figure({}) is None

@@ -8,6 +8,7 @@ from acclimate.core.files import write_atomic
 from acclimate.report.curves import Figure, change_figure, merge_figure, rank_figure, training_figures
 from acclimate.report.data import data_tables, quarantine_table
 from acclimate.report.page import rendered
+from acclimate.report.plane import plane_figure
 from acclimate.report.queries import Case, wins_and_losses
 from acclimate.report.source import RunFiles, read_run
 from acclimate.report.tables import Table, pairs_table
@@ -32,6 +33,7 @@ class _Page:
     general: list[MetricRow]
     general_rest: list[MetricRow]
     change: Figure | None
+    plane: Figure | None
     cost: Table | None
     training: list[Figure]
     ranks: Figure | None
@@ -68,7 +70,7 @@ def _page(run: RunFiles, *, texts: bool) -> _Page:
     limit = (run.resolved.get("evaluation") or {}).get("general_drop_limit", 0.01)
     environment = {name: value for name, value in run.environment.items() if name not in _IN_ORIGIN}
     general = metric_rows(scores.get("general") or {}, "score")
-    merged = merge_figure(scores.get("merge") or {})
+    merged = merge_figure(scores)
     return _Page(
         name=run.name,
         method=str(scores.get("method", "")),
@@ -81,6 +83,7 @@ def _page(run: RunFiles, *, texts: bool) -> _Page:
         general=[row for row in general if is_main(row.name)],
         general_rest=[row for row in general if not is_main(row.name)],
         change=change_figure(scores),
+        plane=plane_figure(scores, limit),
         cost=pairs_table("What the run cost", scores["cost"]) if scores.get("cost") else None,
         training=[*training_figures(run.metrics, run.resolved), *([merged] if merged else [])],
         ranks=rank_figure(run.queries),

@@ -32,12 +32,26 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named point, ringed or not."""
+    """A named point, ringed or not, with the intervals of its coordinates where they are known.
+
+    ``kind`` is the number of its color.
+    """
 
     name: str
     x: float
     y: float
     ringed: bool = False
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    kind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A line across the whole chart, at a value of one axis."""
+
+    name: str
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ def line_chart(
     x_label: str,
     y_label: str,
     mark: tuple[float, float] | None = None,
+    level: Level | None = None,
     from_zero: bool = False,
 ) -> Markup:
     """Lines over a common x axis.
@@ -82,13 +97,19 @@ def line_chart(
         x_label: name of the x axis.
         y_label: name of the y axis.
         mark: a point to ring.
+        level: a value of y to draw a line at.
         from_zero: whether the y axis starts at 0.
     """
     xs = [x for line in series for x, _ in line.points]
     ys = [y for line in series for _, y in line.points] + ([0.0] if from_zero else [])
+    ys += [level.value] if level else []
     x = _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
     y = _Scale(*_padded(min(ys), max(ys), from_zero=from_zero), HEIGHT - BOTTOM, TOP)
     parts = [_grid(x, y, x_label, y_label)]
+    if level:
+        down = y(level.value)
+        parts.append(_tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=down, y2=down, class_="limit"))
+        parts.append(_text(WIDTH - RIGHT, down - 5, level.name, "end"))
     for number, line in enumerate(series):
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line.points)
         parts.append(_tag("polyline", points=path, class_=f"line s{number % COLORS}"))
@@ -99,20 +120,48 @@ def line_chart(
     return _svg(label, parts, HEIGHT) + _legend([line.name for line in series])
 
 
-def scatter_chart(label: str, points: Sequence[Point], *, x_label: str, y_label: str) -> Markup:
-    """Named points in a plane."""
-    xs, ys = [point.x for point in points], [point.y for point in points]
+def scatter_chart(
+    label: str,
+    points: Sequence[Point],
+    *,
+    x_label: str,
+    y_label: str,
+    kinds: Sequence[str] = (),
+    level: Level | None = None,
+) -> Markup:
+    """Named points in a plane.
+
+    Args:
+        label: what a screen reader says instead of the picture.
+        points: one or more.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+        kinds: what the points' colors mean, by number.
+        level: a value of x to draw a line at.
+    """
+    xs = [x for point in points for x in (point.x, *(point.x_range or ()))] + ([level.value] if level else [])
+    ys = [y for point in points for y in (point.y, *(point.y_range or ()))]
     x = _Scale(*_padded(min(xs), max(xs)), LEFT, WIDTH - RIGHT)
     y = _Scale(*_padded(min(ys), max(ys)), HEIGHT - BOTTOM, TOP)
     parts = [_grid(x, y, x_label, y_label)]
+    if level:
+        across = x(level.value)
+        parts.append(_tag("line", x1=across, x2=across, y1=TOP, y2=HEIGHT - BOTTOM, class_="limit"))
     for point in points:
-        across, down = x(point.x), y(point.y)
-        parts.append(_tag("circle", cx=across, cy=down, r=4, class_="dot s0"))
+        across, down, color = x(point.x), y(point.y), f"s{point.kind % COLORS}"
+        if point.x_range:
+            ends = {"x1": x(point.x_range[0]), "x2": x(point.x_range[1]), "y1": down, "y2": down}
+            parts.append(_tag("line", **ends, class_=f"range {color}"))
+        if point.y_range:
+            ends = {"x1": across, "x2": across, "y1": y(point.y_range[0]), "y2": y(point.y_range[1])}
+            parts.append(_tag("line", **ends, class_=f"range {color}"))
+        parts.append(_tag("circle", cx=across, cy=down, r=4, class_=f"dot {color}"))
         if point.ringed:
             parts.append(_tag("circle", cx=across, cy=down, r=7, class_="ring"))
-        left = across > (LEFT + WIDTH) / 2  # a name on the side where there is room for it
-        parts.append(_text(across + (-11 if left else 11), down + 4, _fitting(point.name), "end" if left else "start"))
-    return _svg(label, parts, HEIGHT)
+    named = [(point.name, x(point.x), y(point.y)) for point in points]
+    lines = [(level.name, x(level.value))] if level else []
+    parts += _names(named, lines)
+    return _svg(label, parts, HEIGHT) + _legend(kinds, bars=True)
 
 
 def heat_map(
@@ -188,6 +237,47 @@ def bar_chart(
                 _tag("rect", x=start + s * bar, y=top, width=bar - 2, height=y(0) - top, class_=f"bar s{s % COLORS}")
             )
     return _svg(label, parts, HEIGHT) + _legend([name for name, _ in series], bars=True)
+
+
+_LETTER, _LINE = 8.5, 15  # room for a letter, at the size that narrow screens have
+_SIDES = tuple(  # where a name stands from its point: near ones first
+    (across, down, side) for down in (4, -11, 20, -26, 35) for across, side in ((11, "start"), (-11, "end"))
+)
+
+
+def _names(points: Sequence[tuple[str, float, float]], lines: Sequence[tuple[str, float]]) -> list[Markup]:
+    """Names beside their points (name, x, y) and at the foot of upright lines (name, x), where nothing else stands."""
+    taken = [(x - 6, y - 6, x + 6, y + 6) for _, x, y in points]
+    parts = []
+    for name, x in lines:
+        side = "start" if x < (LEFT + WIDTH) / 2 else "end"
+        bottom = HEIGHT - BOTTOM - 6
+        x += 5 if side == "start" else -5
+        taken.append(_box(x, bottom, name, side))
+        parts.append(_text(x, bottom, name, side))
+    for name, x, y in points:
+        fitting = _fitting(name)
+        boxes = [(_box(x + dx, y + dy, fitting, side), x + dx, y + dy, side) for dx, dy, side in _SIDES]
+        inside = [found for found in boxes if found[0][0] >= LEFT and found[0][2] <= WIDTH and found[0][1] >= 0]
+        free = [found for found in inside if not any(_overlap(found[0], other) for other in taken)]
+        box, across, down, side = (free or inside or boxes)[0]
+        taken.append(box)
+        parts.append(_text(across, down, fitting, side))
+    return parts
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _box(x: float, y: float, text: str, anchor: str) -> _Box:
+    """What a text covers: left, top, right, bottom."""
+    width = _LETTER * len(text)
+    left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+    return left, y - _LINE * 0.8, left + width, y + _LINE * 0.2
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _padded(low: float, high: float, *, from_zero: bool = False) -> tuple[float, float]:

@@ -1,11 +1,12 @@
 """Methods side by side: the table, as Markdown and as one HTML page without scripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from acclimate.report.charts import Interval, Point, interval_chart, scatter_chart
 from acclimate.report.curves import Figure
 from acclimate.report.page import rendered
+from acclimate.report.plane import measured, plane
 from acclimate.report.tables import Table
 
 Row = Mapping[str, Any]
@@ -48,7 +49,7 @@ def comparison_page(document: Mapping[str, Any], name: str) -> str:
         name: of the comparison, for the title.
     """
     head, rows = comparison_table(document)
-    figures = [_changes(document), _against(document, *_SECONDS), _against(document, *_GENERAL)]
+    figures = [_changes(document), _against_seconds(document), *_against_forgetting(document)]
     table = Table("Best on the test first", head, tuple(rows))
     note = f"{_conditions(document)} {_COLUMNS}"
     return rendered("compare.html.j2", name=name, note=note, table=table, figures=figures)
@@ -102,15 +103,25 @@ def _changes(document: Mapping[str, Any]) -> Figure:
     return Figure(heading, chart, "", Table(heading, ("method", "change", "low", "high"), numbers))
 
 
-_SECONDS = ("Gain against time", "seconds of training", lambda row: float(row["cost"]["train_seconds"]))
-_GENERAL = ("Gain against forgetting", "change of the general score", _general)
+_RINGED = "Ringed: no other row is at least as good on test, general score and seconds."
 
 
-def _against(document: Mapping[str, Any], heading: str, x_label: str, x: Any) -> Figure:
-    rows: Sequence[Row] = _sorted(document)
+def _against_seconds(document: Mapping[str, Any]) -> Figure:
+    rows, heading, x_label = _sorted(document), "Gain against time", "seconds of training"
     y_label = f"change of {rows[0]['primary_metric']}"
-    points = [Point(row["method"], x(row), float(_change(row)["value"]), row["pareto"]) for row in rows]
+    points = [Point(row["method"], row["cost"]["train_seconds"], _change(row)["value"], row["pareto"]) for row in rows]
     numbers = tuple((point.name, f"{point.x:.4g}", f"{point.y:+.4f}") for point in points)
     chart = scatter_chart(heading, points, x_label=x_label, y_label=y_label)
-    table = Table(heading, ("method", x_label, y_label), numbers)
-    return Figure(heading, chart, "Ringed: no other row is at least as good on test, general score and seconds.", table)
+    return Figure(heading, chart, _RINGED, Table(heading, ("method", x_label, y_label), numbers))
+
+
+def _against_forgetting(document: Mapping[str, Any]) -> list[Figure]:
+    """The plane of all methods; none where nothing general was scored."""
+    rows = [row for row in _sorted(document) if "score" in row["general"]["delta"]]
+    points = [
+        measured(row["method"], row["general"]["delta"]["score"], _change(row), ringed=row["pareto"]) for row in rows
+    ]
+    base = Point("base", 0.0, 0.0, kind=2)
+    note = f"{_RINGED} Lines are 95% intervals; the base is the origin."
+    limit = document.get("general_drop_limit")
+    return [plane([base, *points], rows[0]["primary_metric"], limit, note)] if rows else []

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from acclimate.report.charts import Interval, Series, bar_chart, heat_map, interval_chart, line_chart
+from acclimate.report.charts import Interval, Level, Series, bar_chart, heat_map, interval_chart, line_chart
 from acclimate.report.source import Document
 from acclimate.report.tables import Table
-from acclimate.report.words import METRICS, is_main, number, primary_metric
+from acclimate.report.words import METRICS, is_main, number, primary_metric, signed
 
 _POINTS = 100  # points of a line: more than the eye tells apart at this size
 _CELLS = 48  # columns of the heat-map
@@ -88,26 +88,44 @@ def rank_figure(queries: Sequence[Document]) -> Figure | None:
     )
 
 
-def merge_figure(merge: Document) -> Figure | None:
-    """What dev said of the averages of base and tuned weights, and which one was taken."""
-    trials = sorted(merge.get("trials") or [], key=lambda trial: float(trial["alpha"]))
-    if not trials:
+def merge_figure(scores: Document) -> Figure | None:
+    """What dev said of the averages of base and tuned weights, against the base, and which one was taken."""
+    merge = scores.get("merge") or {}
+    if not merge.get("trials") or "base" not in merge:
         return None
-    series = [Series(name, tuple((trial["alpha"], trial[name]) for trial in trials)) for name in ("dev", "general")]
-    taken = next(((x, y) for x, y in series[0].points if abs(x - merge["alpha"]) < 1e-9), None)
-    rows = tuple((f"{t['alpha']:g}", number(t["dev"]), number(t["general"])) for t in trials)
-    return Figure(
-        "Share of the tuned weights",
-        line_chart(
-            "Dev and general score by the share of the tuned weights in the average with the base",
-            series,
-            x_label="share of the tuned weights",
-            y_label="score",
-            mark=taken,
-        ),
-        f"Weights between the base (0) and the end of training (1), scored on dev halves. Taken: {merge['alpha']:g}.",
-        Table("Scores by share of the tuned weights", ("share", "dev", "general"), rows),
+    base, metric = merge["base"], merge["metric"]
+    trials = [{"alpha": 0.0, **base}, *sorted(merge["trials"], key=lambda trial: float(trial["alpha"]))]
+    read = {"dev": metric}
+    if "score" in ((scores.get("general") or {}).get("delta") or {}):
+        read["general"] = "general score"
+    level = Level("least that is allowed", merge["floor"] - base["general"])
+    charts = []
+    for key, name in read.items():  # one above the other: a fall of 0.005 would be flat beside a gain of 0.1
+        line = Series(name, tuple((trial["alpha"], trial[key] - base[key]) for trial in trials))
+        taken = next(((x, y) for x, y in line.points if abs(x - merge["alpha"]) < 1e-9), None)
+        charts.append(
+            line_chart(
+                f"Change of {name} on dev by the share of the tuned weights in the average with the base",
+                [line],
+                x_label="share of the tuned weights",
+                y_label=f"change of {name}",
+                mark=taken,
+                level=level if key == "general" else None,
+            )
+        )
+    rows = tuple(
+        (f"{t['alpha']:g}", *(cell for key in read for cell in (number(t[key]), signed(t[key] - base[key]))))
+        for t in trials
     )
+    columns = [title for name in read.values() for title in (f"{name} on dev", "change")]
+    note = (
+        "Weights between the base (0) and the end of training (1), scored on dev halves, less what the base scores "
+        f"there. Taken: {merge['alpha']:g}."
+    )
+    if "general" in read:
+        note += f" The general score may fall to the dashed line, {signed(level.value)}: half of what the gate allows."
+    table = Table("Dev scores by share of the tuned weights", ("share", *columns), rows)
+    return Figure("Share of the tuned weights", Markup("").join(charts), note, table)
 
 
 def bucket_means(points: Points, limit: int) -> list[tuple[float, float]]:

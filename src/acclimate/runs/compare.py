@@ -62,6 +62,7 @@ def compare_methods(
     for row in rows:
         row["pareto"] = not any(_dominates(other, row) for other in rows)
     document = {"schema": SCHEMA, "rows": rows, "time_limit_seconds": time_limit_seconds}
+    document["general_drop_limit"] = found[methods[0]][0]["gate"].get("general_drop_limit")
     write_json(out / "compare.json", document)
     write_atomic(out / "compare.md", comparison_markdown(document))
     write_atomic(out / "compare.html", comparison_page(document, out.resolve().name))
