@@ -53,6 +53,10 @@ class Bench:
         general = [] if "--general" in options else ["--general", self / "general.jsonl"]
         return ["fit", train or self / "train.jsonl", *usual, *general, *options]
 
+    def merged(self, alpha: str) -> list[object]:
+        """The end of a command that merges."""
+        return ["--alpha", alpha, "--out", self / "run"]
+
     def recipe(self, text: str, *options: object) -> list[object]:
         """A command with a recipe."""
         return self.fit("--recipe", self.write("recipe.yaml", text), *options)
@@ -378,6 +382,30 @@ mistake(
     lambda b: ["evaluate", b.tiny, b / "train.jsonl", "--baseline", b / "m"],
 )
 mistake("verify no model", USAGE, r"stuff holds no model", lambda b: ["verify", b.write("stuff/a.txt", "").parent])
+mistake("merge one model", USAGE, r"a MODEL and its BASE; write", lambda b: ["merge", b.tiny, *b.merged("0.5")])
+mistake("merge a model with itself", USAGE, r"equal weights", lambda b: ["merge", b.model(), b.tiny, *b.merged("0.5")])
+mistake("merge no model", USAGE, r"there is no model .*; give", lambda b: ["merge", b / "m", b.tiny, *b.merged("1")])
+mistake("merge beyond", USAGE, r"1\.2 is not between.*\[0, 1\]", lambda b: ["merge", b.tiny, b.tiny, *b.merged("1.2")])
+mistake("merge by words", USAGE, r"'most' is no number; take", lambda b: ["merge", b.tiny, b.tiny, *b.merged("most")])
+mistake(
+    "merge with too few shares",
+    USAGE,
+    r"names 1 shares for 2 models.*--alpha 0\.5,0\.5",
+    lambda b: ["merge", b.tiny, b.tiny, b.tiny, *b.merged("0.5")],
+)
+mistake("merge by nothing", USAGE, r"auto needs data.*--target", lambda b: ["merge", b.tiny, b.tiny, *b.merged("auto")])
+mistake(
+    "merge with data that cannot act",
+    USAGE,
+    r"data cannot act.*auto",
+    lambda b: ["merge", b.tiny, b.tiny, *b.merged("0.5"), "--target", b / "train.jsonl"],
+)
+mistake(
+    "merge by no such file",
+    DATA,
+    r"there is no such file",
+    lambda b: ["merge", b.model(), b.tiny, *b.merged("auto"), "--target", b / "dev.jsonl"],
+)
 mistake(
     "encode with an unknown role",
     USAGE,

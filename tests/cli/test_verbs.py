@@ -325,6 +325,54 @@ def test_verify_passes_on_what_fit_saved(fits: Fits, acclimate: CommandLine) -> 
     assert all(comparison["min_cosine"] >= 0.99999 for comparison in document["comparisons"])
 
 
+def tuned_by(fits: Fits, acclimate: CommandLine) -> Path:
+    """The tuned model of a run, wherever the gate has put it."""
+    passed = fits.train(acclimate, "pairs")["gate"]["passed"]
+    return fits.path("pairs") if passed else fits.path("pairs") / "rejected"
+
+
+def test_merge_joins_a_tuned_model_and_its_base(fits: Fits, acclimate: CommandLine, tmp_path: Path) -> None:
+    tuned, out = tuned_by(fits, acclimate), tmp_path / "merged"
+    result = acclimate("merge", tuned, fits.tiny, "--alpha", 0.25, "--out", out, "--json")
+    assert json.loads(result.out) == {
+        "schema": 1, "models": [str(tuned)], "base": str(fits.tiny), "alphas": [0.25], "out": str(out)
+    }  # fmt: skip
+    assert f"0.25 {tuned}, the rest {fits.tiny} -> {out}" in result.err
+    ends = [package.load(model).encode(["a dog"], "query") for model in (fits.tiny, tuned)]
+    between = package.load(out).encode(["a dog"], "query")
+    assert not any(np.array_equal(between, end) for end in ends)
+    again = acclimate("merge", tuned, fits.tiny, "--alpha", 0, "--out", out)  # a model may be replaced
+    assert again.status == 0, again.err
+    np.testing.assert_array_equal(package.load(out).encode(["a dog"], "query"), ends[0])
+
+
+def test_merge_chooses_as_fit_did(fits: Fits, acclimate: CommandLine, tmp_path: Path) -> None:
+    tuned = tuned_by(fits, acclimate)
+    data = "--target", fits.place / "test", "--general", fits.place / "general.jsonl"
+    result = acclimate("merge", tuned, fits.tiny, "--alpha", "auto", "--out", tmp_path / "merged", *data, "--json")
+    document = json.loads(result.out)
+    curve, base = document["curve"], fits.scores("pairs")["merge"]["base"]
+    assert curve["metric"] == "ndcg@10"
+    assert curve["base"]["general"] == pytest.approx(base["general"], abs=0.02)  # fit was told fp32
+    assert document["alphas"] == [curve["alpha"]]
+    told = [line for line in result.err.splitlines() if "taken" in line]
+    assert len(told) == 1
+    assert f"{curve['alpha']:g}" in told[0]
+    assert "the base" in result.err
+
+
+def test_fit_tells_what_dev_said_of_each_share(fits: Fits, acclimate: CommandLine) -> None:
+    merge = fits.train(acclimate, "pairs")["merge"]
+    assert merge["metric"] == "ndcg@10"
+    assert set(merge["base"]) == {"dev", "general"}
+    allowed = [trial for trial in merge["trials"] if trial["general"] >= merge["floor"]] or merge["trials"]
+    assert merge["alpha"] in [trial["alpha"] for trial in allowed]
+    page = (fits.path("pairs") / "report.html").read_text()
+    for trial in merge["trials"]:
+        assert f"<td>{trial['dev']:.4f}</td>" in page
+    assert "Gain against forgetting" in page
+
+
 def test_doctor(acclimate: CommandLine) -> None:
     document = json.loads(acclimate("doctor", "--json").out)
     assert document["packages"]["torch"]
@@ -362,7 +410,7 @@ def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
     assert best < 0.4
 
 
-VERBS = ("fit", "evaluate", "check", "verify", "encode", "demo", "doctor")
+VERBS = ("fit", "evaluate", "check", "verify", "encode", "merge", "demo", "doctor")
 OPTIONS = (
     *("base", "dev", "test", "general", "method", "recipe", "set", "epochs", "lr", "batch-size", "max-length", "seed"),
     *("precision", "device", "columns", "query-prompt", "document-prompt", "out", "keep", "strict", "restart"),

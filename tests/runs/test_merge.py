@@ -160,6 +160,41 @@ def test_parts_that_both_have_merge_too(tmp_path: Path) -> None:
         torch.testing.assert_close(weight, (one[name] + two[name]) / 2, rtol=1e-5, atol=1e-7)
 
 
+def tuned_by(kind: str, folder: Path) -> Path:
+    """The tiny base after a method has had its way, folded and saved."""
+    encoder, method = tiny_encoder(), METHODS.parse(kind)
+    with torch.no_grad():
+        for group in method.apply(encoder):
+            for parameter in group.parameters.values():
+                parameter += 0.1
+    method.fold(encoder)
+    save_encoder(encoder, folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["full", "lora", "ia3", "bitfit", "last_layers"])
+def test_what_methods_change_in_place_goes_back_to_the_base(base: Path, tmp_path: Path, kind: str) -> None:
+    tuned = tuned_by(kind, tmp_path / "tuned")
+    acclimate.merge(tuned, base, alpha=0.5, out=tmp_path / "out")
+    found, one, two = weights(tmp_path / "out"), weights(tuned), weights(base)
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+    for name, weight in found.items():
+        torch.testing.assert_close(weight, (one[name] + two[name]) / 2, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("adapter", r"intermediate_size is \d+ in .* and 64"),
+        ("prompt", "knows .* tokens and"),
+        ("residual", "dense layers is 1 in .* and 0"),
+    ],
+)
+def test_what_methods_add_is_left_to_fit(base: Path, tmp_path: Path, kind: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"{said}.*--set evaluation.merge=SHARE"):
+        acclimate.merge(tuned_by(kind, tmp_path / "tuned"), base, alpha=0.5, out=tmp_path / "out")
+
+
 def test_equal_weights_have_nothing_between_them(base: Path, tmp_path: Path) -> None:
     shutil.copytree(base, tmp_path / "copy")
     with pytest.raises(UsageError, match=r"equal weights.*rejected/"):

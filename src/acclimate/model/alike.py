@@ -41,8 +41,8 @@ def require_alike(model: Encoder, base: Encoder, names: tuple[str, str], texts: 
         raise UsageError(f"{one} is {_KINDS[model.head]} and {other} {_KINDS[base.head]}", _REMEDY)
     found = (
         _extensions(model, base, names)
-        or _settings(_about(model), _about(base), names)
         or _vocabulary(model, base, names)
+        or _settings(_about(model), _about(base), names)
         or _weights(model, base, names)
         or _reading(model, base, names, texts)
     )
