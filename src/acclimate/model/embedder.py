@@ -16,6 +16,7 @@ from acclimate.model.tokens import ENCODED_TOKENS, Tokens
 if TYPE_CHECKING:
     from acclimate.model.extension import Extension
     from acclimate.model.heads import Head
+    from acclimate.model.vocabulary import NewWords
 
 # A role's prompt is the first of these names that the model has, else none: sentence-transformers' encode_query and
 # encode_document do not fall back to the default prompt either.
@@ -40,6 +41,7 @@ class Embedder(nn.Module):
         vector_adapters: each (vectors [U, D], queries [U]) -> [U, D]; often none.
         heads: by name; what tells labels from the vectors, often none.
         extensions: what else is in the modules; `extend` adds to it.
+        new_words: what `add_words` added to the vocabulary since the folder was read, None where nothing was.
     """
 
     head: ClassVar[str]
@@ -63,6 +65,7 @@ class Embedder(nn.Module):
         self.notes = notes
         self.heads: dict[str, Head] = {}
         self.extensions: list[Extension] = []
+        self.new_words: NewWords | None = None
 
     @property
     @abstractmethod
@@ -72,6 +75,10 @@ class Embedder(nn.Module):
     @abstractmethod
     def token_embedding(self) -> nn.Embedding:
         """The table of token embeddings."""
+
+    @abstractmethod
+    def set_token_embedding(self, table: nn.Embedding) -> None:
+        """Puts another table in its place."""
 
     @abstractmethod
     def prompt_length(self, role: str | None) -> int:

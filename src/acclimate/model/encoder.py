@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -140,6 +141,17 @@ class Encoder(Embedder):
         assert isinstance(table, nn.Embedding)
         return table
 
+    def set_token_embedding(self, table: nn.Embedding) -> None:
+        """See `Embedder.set_token_embedding`."""
+        self.backbone.set_input_embeddings(table)
+        self.backbone.config.vocab_size = table.num_embeddings
+
+    @property
+    def fast_tokenizer(self) -> Tokenizer:
+        """What makes tokens of texts."""
+        fast: Tokenizer = self.tokenizer.backend_tokenizer
+        return fast
+
     def prompt_length(self, role: str | None) -> int:
         """Leading tokens of this role's texts that pooling leaves out: 0 unless ``include_prompt`` is false."""
         prompt = self.prompt(role)
@@ -155,7 +167,7 @@ class Encoder(Embedder):
         return self._token_ids([prompt + text for text in texts] if prompt else list(texts))
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
-        fast = self.tokenizer.backend_tokenizer
+        fast = self.fast_tokenizer
         # A tokenizer.json may carry its own truncation and padding (all-MiniLM-L6-v2: both at 128).
         fast.no_padding()
         fast.enable_truncation(self.cut, direction=self.tokenizer.truncation_side)

@@ -9,13 +9,13 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch.nn.functional as F
 from tokenizers import AddedToken
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from acclimate.core.errors import UsageError
 from acclimate.model.encoder import Encoder
+from acclimate.model.rows import embedding_of, joined, looked_up
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,23 +55,15 @@ class PromptedEmbedding(nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         """Token ids [...] to embeddings [..., H]."""
-        places = input - self.first
-        ours = (places >= 0) & (places < len(self.prompt))
-        rows = F.embedding(input.masked_fill(ours, 0), self.weight)
-        # Looked up, not indexed: the gradient of an index is added up in an order that threads decide.
-        return rows.index_put((ours,), F.embedding(places[ours], self.prompt))
+        return looked_up(input, self.weight, self.prompt, self.first)
 
     def plain(self) -> nn.Embedding:
         """The table without the prompt."""
-        return _embedding(self.weight, self.padding_idx)
+        return embedding_of(self.weight, self.padding_idx)
 
     def folded(self) -> nn.Embedding:
         """One table that says the same."""
-        last = self.first + len(self.prompt)
-        weight = self.weight.new_zeros(max(self.num_embeddings, last), self.embedding_dim)
-        weight[: self.num_embeddings] = self.weight.detach()
-        weight[self.first : last] = self.prompt.detach()
-        return _embedding(Parameter(weight), self.padding_idx)
+        return embedding_of(Parameter(joined(self.weight, self.prompt, self.first)), self.padding_idx)
 
 
 def insert_prompt(encoder: Encoder, rows: Tensor) -> dict[str, Parameter]:
@@ -130,9 +122,7 @@ def fold_prompt(encoder: Encoder) -> None:
     embedding = encoder.token_embedding()
     if not isinstance(embedding, PromptedEmbedding):
         return
-    table = embedding.folded()
-    encoder.backbone.set_input_embeddings(table)
-    encoder.backbone.config.vocab_size = table.num_embeddings
+    encoder.set_token_embedding(embedding.folded())
     encoder.max_length, encoder.added_tokens = encoder.cut, 0
 
 
@@ -154,10 +144,3 @@ def _check_room(encoder: Encoder) -> None:
         length = encoder.added_tokens
         remove_prompt(encoder)
         raise UsageError(f"a prompt of {length} tokens leaves no room for text", "give a smaller method.length")
-
-
-def _embedding(weight: Tensor, padding_id: int | None) -> nn.Embedding:
-    """An embedding of that very parameter."""
-    table = nn.Embedding(len(weight), weight.shape[1], padding_id, _weight=weight.detach())
-    table.weight = weight
-    return table

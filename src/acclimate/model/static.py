@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from acclimate.model.dense import Dense
+from acclimate.model.rows import RowsApart
 from acclimate.model.table import TableEmbedder
 from acclimate.model.tokens import Tokens
 
@@ -58,6 +59,11 @@ class StaticEncoder(TableEmbedder):
         self.tokenizer = tokenizer
         self.max_length = max_length
 
+    @property
+    def fast_tokenizer(self) -> Tokenizer:
+        """What makes tokens of texts."""
+        return self.tokenizer
+
     def tokenize(self, texts: Sequence[str], role: str | None) -> list[list[int]]:
         """Token ids of each text: prompt included, cut at ``max_length``."""
         prompt = self.prompt(role)
@@ -69,7 +75,10 @@ class StaticEncoder(TableEmbedder):
         """Unit vectors of the texts, in their order. fp32 [U, D]; ``tokens_a_pass`` decides nothing here."""
         moved = self._moved(tokens)
         starts = moved.lengths.cumsum(0) - moved.lengths
-        means = F.embedding_bag(moved.ids, self.table.weight, starts, mode="mean")  # [T], [V, D] -> [U, D]
+        ids, rows = moved.ids, self.table.weight
+        if isinstance(self.table, RowsApart):  # there is no one table to look up in
+            ids, rows = torch.arange(len(ids), device=ids.device), self.table(ids)
+        means = F.embedding_bag(ids, rows, starts, mode="mean")  # [T], [V, D] -> [U, D]
         return self._finished(self._through_dense(means), moved)
 
 

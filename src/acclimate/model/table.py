@@ -55,6 +55,10 @@ class TableEmbedder(Embedder):
         """The table."""
         return self.table
 
+    def set_token_embedding(self, table: nn.Embedding) -> None:
+        """See `Embedder.set_token_embedding`."""
+        self.table = table
+
     def frozen_depth(self, tokens: Tokens) -> int:
         """Nothing that would be worth keeping: a look-up costs less."""
         return 0
