@@ -1,6 +1,7 @@
 """What a method changed, as a folder beside the base: smaller than the model, and several of them share one base.
 
-``delta.json`` names the method and the base; beside it lies every parameter that trained, in the layout of the method.
+``delta.json`` names the method and the base; beside it lies every parameter that trained, in the layout of the method,
+and ``words.safetensors`` with the vectors of words that were added to the vocabulary.
 """
 
 import copy
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.files import write_json
 from acclimate.methods.base import Method
 from acclimate.model.heads import read_heads, write_heads
+from acclimate.model.vocabulary import add_words, new_rows
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
 
 _SCHEMA = 1
+_WORDS = "words.safetensors"
 
 
 def write_delta(
@@ -42,7 +46,10 @@ def write_delta(
     tensors = {name: parameter.detach().float().cpu().contiguous() for name, parameter in parameters.items()}
     method.write_tensors(tensors, folder, encoder, base["name"])
     write_heads(encoder.heads, folder)
-    about = {"method": method.model_dump(mode="json"), "base": dict(base), "prompts": encoder.prompts}
+    words = [] if encoder.new_words is None else list(encoder.new_words.words)
+    if words:
+        save_file({"rows": new_rows(encoder).cpu().contiguous()}, folder / _WORDS)
+    about = {"method": method.model_dump(mode="json"), "base": dict(base), "prompts": encoder.prompts, "words": words}
     write_json(folder / "delta.json", {"schema": _SCHEMA, **about})
 
 
@@ -64,6 +71,8 @@ def with_delta(encoder: "Encoder", folder: Path, methods: "Table[Any]", fingerpr
         about = json.loads((place / "delta.json").read_text(encoding="utf-8"))
         wanted, method = about["base"], methods.parse(about["method"])
         prompts, tensors = dict(about["prompts"]), method.read_tensors(place)
+        words = list(about.get("words", []))
+        rows = load_file(place / _WORDS)["rows"] if words else None
     except FileNotFoundError:
         raise UsageError("there is no delta", "give a run folder, or its delta/", Place(folder)) from None
     except (ValueError, KeyError, OSError, SafetensorError) as error:
@@ -71,6 +80,8 @@ def with_delta(encoder: "Encoder", folder: Path, methods: "Table[Any]", fingerpr
     if wanted["fingerprint"] != fingerprint:
         raise UsageError(f"this delta is of another base, {wanted['name']}", "load that base", Place(place))
     changed = _sharing(encoder)
+    if words:
+        add_words(changed, words, rows)
     named = {name: p for group in method.apply(changed) for name, p in group.parameters.items()}
     if {name: p.shape for name, p in named.items()} != {name: t.shape for name, t in tensors.items()}:
         raise DataError("the delta's tensors are not those of its method", "copy it again", Place(place))

@@ -5,6 +5,7 @@ A fresh process shares no state with this one: no patched classes, no prompts in
 
 import importlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 
 from acclimate.model.encoder import Encoder
 from acclimate.model.store import load_encoder
+from acclimate.model.vocabulary import added_words
 
 REQUIRED_COSINE = 0.99999
 ROLES = ("query", "document")
@@ -38,6 +40,9 @@ PROBES = (
     "long " * 600 + "tail",
     "A long text with many different words, " + " ".join(f"word{number}" for number in range(400)),
 )
+
+
+_WORDS = 50  # of those that were added to a vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class VerifyReport:
 
 
 def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] = READERS) -> VerifyReport:
-    """Compares the vectors of fixed probe texts: this process against fresh ones, both roles.
+    """Compares the vectors of probe texts, added words among them: this process against fresh ones, both roles.
 
     Args:
         folder: a saved model.
@@ -98,7 +103,8 @@ def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] 
         UsageError, DataError: the folder cannot be loaded here.
     """
     encoder = encoder if encoder is not None else load_encoder(folder)
-    expected = _vectors(encoder)
+    texts = encoder.probes or (*PROBES, *_with_words(encoder))
+    expected = _vectors(encoder, texts)
     comparisons: list[Comparison] = []
     problems: list[str] = []
     refused: list[str] = []
@@ -106,7 +112,7 @@ def verify(folder: Path, encoder: Encoder | None = None, readers: Sequence[str] 
     for reader in installed:
         must_refuse = not encoder.standard and reader != "acclimate"
         try:
-            vectors = _in_fresh_process(reader, folder)
+            vectors = _in_fresh_process(reader, folder, texts)
         except _ReaderError as error:
             refused += [reader] * must_refuse
             problems += [f"{reader}: {error}"] * (not must_refuse)
@@ -132,14 +138,22 @@ def _compare(reader: str, role: str, expected: np.ndarray, given: np.ndarray) ->
     return Comparison(reader, role, float(cosines.min()), float(np.abs(expected - given).max()))
 
 
-def _in_fresh_process(reader: str, folder: Path) -> dict[str, np.ndarray]:
+def _with_words(encoder: Encoder) -> list[str]:
+    """Texts in which words that are tokens of their own stand alone, in another case, and within longer words."""
+    words = added_words(encoder)
+    some = words[:: max(1, len(words) // _WORDS)]
+    return [f"{word}: the {word}s, of {word.upper()} and ({word}), x{word} {word}" for word in some]
+
+
+def _in_fresh_process(reader: str, folder: Path, texts: Sequence[str]) -> dict[str, np.ndarray]:
     source = str(Path(__file__).parents[2])  # so that the child finds Acclimate wherever this process did
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([source, inherited] if inherited else [source])
     environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1"}
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "vectors.npz"
-        command = [sys.executable, "-m", __name__, reader, str(folder.resolve()), str(out)]
+        out, given = Path(scratch) / "vectors.npz", Path(scratch) / "texts.json"
+        given.write_text(json.dumps(list(texts)))
+        command = [sys.executable, "-m", __name__, reader, str(folder.resolve()), str(given), str(out)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")  # noqa: S603
         if done.returncode != 0:
             raise _ReaderError((done.stderr.strip().splitlines() or ["no message"])[-1])
@@ -147,28 +161,28 @@ def _in_fresh_process(reader: str, folder: Path) -> dict[str, np.ndarray]:
             return {role: arrays[role] for role in ROLES}
 
 
-def _with_acclimate(folder: Path) -> dict[str, np.ndarray]:
-    return _vectors(load_encoder(folder))
+def _with_acclimate(folder: Path, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    return _vectors(load_encoder(folder), texts)
 
 
-def _vectors(encoder: Encoder) -> dict[str, np.ndarray]:
-    return {role: encoder.encode(encoder.probes or PROBES, role) for role in ROLES}
+def _vectors(encoder: Encoder, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    return {role: encoder.encode(texts, role) for role in ROLES}
 
 
-def _with_sentence_transformers(folder: Path) -> dict[str, np.ndarray]:
+def _with_sentence_transformers(folder: Path, texts: Sequence[str]) -> dict[str, np.ndarray]:
     # By name: Acclimate works without it, and no other file may come to depend on it.
     library = importlib.import_module("sentence_transformers")
     model = library.SentenceTransformer(str(folder), device="cpu")
     options = {"normalize_embeddings": True, "show_progress_bar": False}
-    texts = list(PROBES)
-    return {"query": model.encode_query(texts, **options), "document": model.encode_document(texts, **options)}
+    given = list(texts)
+    return {"query": model.encode_query(given, **options), "document": model.encode_document(given, **options)}
 
 
 _READ = {"acclimate": _with_acclimate, "sentence_transformers": _with_sentence_transformers}
 
 
-def _main(reader: str, folder: str, out: str) -> None:
-    np.savez(out, **_READ[reader](Path(folder)))  # type: ignore[arg-type]
+def _main(reader: str, folder: str, texts: str, out: str) -> None:
+    np.savez(out, **_READ[reader](Path(folder), json.loads(Path(texts).read_text())))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
