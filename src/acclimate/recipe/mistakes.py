@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from acclimate.core.errors import Place, UsageError
 from acclimate.core.specs import Table, closest
 from acclimate.data.miners import MINERS
+from acclimate.data.vocabulary import VOCABULARIES
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
 from acclimate.recipe.tree import Recipe
@@ -23,6 +24,7 @@ _TABLES: dict[str, Table[Any]] = {
     "objectives": OBJECTIVES,
     "regularizers": REGULARIZERS,
     "mining": MINERS,
+    "vocabulary": VOCABULARIES,
 }
 _PLAIN_WORDS = (("a valid tuple", "a list in [brackets]"), ("a valid dictionary", "a mapping of keys to settings"))
 

@@ -154,6 +154,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *rule,
         *mining,
         *_untaught(decided.objectives, facts),
+        *_vocabulary(recipe, facts.reads),
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
         f"{decided.precision}",
         *(() if is_table else (_PACKED if facts.packs else _PADDED,)),
@@ -308,6 +309,19 @@ def _mining(data: DataSettings, decided: Decided, kind: str) -> tuple[str, ...]:
     return (
         f"negatives {miner.kind}: {miner.summary}; {miner.per_query} a row from ranks {miner.range_min + 1} to "
         f"{miner.range_max}, {limit}{again}",
+    )
+
+
+def _vocabulary(recipe: Recipe, reads: str) -> tuple[str, ...]:
+    """What a plan says of new words, when there are to be any."""
+    settings = recipe.vocabulary
+    if settings == "none":
+        return ()
+    if reads == "ids":
+        raise UsageError("vocabulary finds words in texts, and the base reads ids", "leave it out")
+    return (
+        f"vocabulary {settings.kind}: {settings.summary}; at most {settings.most_words}, of {settings.least_pieces} "
+        f"pieces or more, in {settings.least_rows} rows or more",
     )
 
 

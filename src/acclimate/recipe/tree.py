@@ -16,6 +16,7 @@ from pydantic import (
 from acclimate.core.specs import FromTable, Settings
 from acclimate.data.label_texts import NAME
 from acclimate.data.miners import MINERS, Miner
+from acclimate.data.vocabulary import VOCABULARIES, ExtendVocabulary
 from acclimate.gradient_rules import GRADIENT_RULES, GradientRule
 from acclimate.methods import METHODS, Method
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
@@ -27,6 +28,7 @@ AnyObjective = Annotated[ObjectiveSpec, FromTable(OBJECTIVES)]
 AnyRegularizer = Annotated[RegularizerSpec, FromTable(REGULARIZERS)]
 AnyGradientRule = Annotated[GradientRule, FromTable(GRADIENT_RULES)]
 AnyMiner = Annotated[Miner, FromTable(MINERS)]
+AnyVocabulary = Annotated[ExtendVocabulary, FromTable(VOCABULARIES)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -126,11 +128,13 @@ class EvaluationSettings(Settings):
 class Recipe(Settings):
     """Everything that decides a run's result.
 
+    ``vocabulary`` gives the base words of the training rows as tokens of their own before anything trains.
     ``gradients`` is what becomes of those of several loss terms: their sum, or the rule that is named.
     """
 
     base: str = "all-MiniLM-L6-v2"
     data: DataSettings = DataSettings()
+    vocabulary: AnyVocabulary | Literal["none"] = "none"
     method: AnyMethod | Auto = "auto"
     objectives: Annotated[tuple[AnyObjective, ...], Field(min_length=1)] | Auto = "auto"
     regularizers: tuple[AnyRegularizer, ...] | Auto = "auto"

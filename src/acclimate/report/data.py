@@ -9,10 +9,11 @@ from acclimate.report.words import number, quantity
 
 _QUARANTINED = 20
 _PLACES = 8
+_WORDS = 20
 
 
-def data_tables(profile: Document, mining: Document, *, texts: bool) -> list[Table]:
-    """Counts, splits, mined negatives, lengths, scripts, labels and problems.
+def data_tables(profile: Document, mining: Document, vocabulary: Document, *, texts: bool) -> list[Table]:
+    """Counts, splits, mined negatives, new words, lengths, scripts, labels and problems.
 
     Without ``texts``, nothing that quotes a row is in it.
     """
@@ -20,6 +21,7 @@ def data_tables(profile: Document, mining: Document, *, texts: bool) -> list[Tab
         _counts(profile, texts=texts),
         _splits(profile),
         _mined(mining),
+        _words(vocabulary, texts=texts),
         _lengths(profile.get("lengths") or {}),
         _shares("Writing systems (share of letters)", profile.get("scripts") or {}),
         _problems(profile.get("problems") or []),
@@ -82,6 +84,21 @@ def _mined(mining: Document) -> Table | None:
         "seconds": mining["seconds"],
     }
     return pairs_table("Mined negatives", counts)
+
+
+def _words(vocabulary: Document, *, texts: bool) -> Table | None:
+    if not vocabulary:
+        return None
+    words, tokens = vocabulary["words"], vocabulary["tokens_a_text"]
+    counts = {
+        "words that became tokens (data/vocabulary.json)": len(words),
+        "the first of them": ", ".join(word["word"] for word in words[:_WORDS]) if texts else None,
+        "tokens a text before": tokens["before"],
+        "tokens a text with them": tokens["after"],
+        **{f"cosine with the base, {start}": value for start, value in vocabulary["cosine"].items()},
+        "seconds": vocabulary["seconds"],
+    }
+    return pairs_table("New words", {name: value for name, value in counts.items() if value is not None})
 
 
 def _lengths(lengths: Mapping[str, Mapping[str, Any]]) -> Table | None:

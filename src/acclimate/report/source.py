@@ -24,6 +24,7 @@ class RunFiles:
     environment: Document
     profile: Document
     mining: Document
+    vocabulary: Document
     quarantine: list[Document]
     queries: list[Document]
     has_rejected_model: bool
@@ -47,6 +48,7 @@ def read_run(run: Path) -> RunFiles:
         environment=_json(run / "environment.json"),
         profile=_json(run / "data" / "profile.json"),
         mining=_json(run / "data" / "mining.json"),
+        vocabulary=_json(run / "data" / "vocabulary.json"),
         quarantine=_lines(run / "data" / "quarantine.jsonl"),
         queries=_lines(run / "data" / "queries.jsonl"),
         has_rejected_model=(run / "rejected").is_dir(),

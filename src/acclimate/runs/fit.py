@@ -42,6 +42,7 @@ from acclimate.model.bases import files_of, fingerprint
 from acclimate.model.bases import resolve as resolve_base
 from acclimate.model.static import mean_square
 from acclimate.model.store import load_encoder, reads_ids, save_encoder
+from acclimate.model.vocabulary import add_words
 from acclimate.recipe.read import write_recipe
 from acclimate.recipe.resolve import Facts, Plan, resolve
 from acclimate.recipe.tree import Recipe
@@ -57,6 +58,7 @@ from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
 from acclimate.runs.training import Sizes, build_trainer, facts_of, heads_of
+from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.workspace import MetricsLog, Workspace
 
 if TYPE_CHECKING:
@@ -160,6 +162,7 @@ class _Run:
         self.request, self.workspace, self.prepared, self.show = request, workspace, prepared, show
         self.base = base
         self.encoder = self._load_base()
+        self._vocabulary = self._vocabulary_of(request.recipe)
         self.plan = self._plan()
         self.recipe = self.plan.recipe
         self._mining = self._mining_of(self.recipe)
@@ -169,6 +172,7 @@ class _Run:
         self._write_start()
         train = self._with_negatives()
         before, general_before = self._score_base()
+        self._add_words()
         trainer, sizes, progress = self._train(train)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
@@ -220,6 +224,8 @@ class _Run:
         check_precision(plan.decided.device, plan.decided.precision)
         trial = self._load_base()  # a setting that the base cannot have is told before minutes of scoring
         trial.max_length = plan.decided.max_length
+        if self._vocabulary is not None:
+            add_words(trial, self._vocabulary.texts)
         groups = plan.decided.method.apply(trial)
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
         for spec in plan.decided.regularizers:
@@ -237,6 +243,12 @@ class _Run:
         if miner == "none" or isinstance(prepared.train, ItemRows):
             return None
         return Mining(miner, prepared.train, others_of(prepared), self.workspace, seed, self.plan.decided.device)
+
+    def _vocabulary_of(self, recipe: Recipe) -> Vocabulary | None:
+        settings, train = recipe.vocabulary, self.prepared.train
+        if settings == "none" or isinstance(train, ItemRows):  # of ids, the plan refuses it
+            return None
+        return Vocabulary(settings, train, self.encoder, self.workspace, recipe.training.seed)
 
     def _base_distance(self) -> float:
         some = self.encoder.encode(self.encoder.probes or guard_texts()[::_DISTANCE_EVERY], "document")
@@ -303,6 +315,13 @@ class _Run:
         self.show.mined(json.loads((self.workspace.data / "mining.json").read_text()), self.workspace.data)
         return train
 
+    def _add_words(self) -> None:
+        """Gives the base, which is scored by now, the new words that the recipe asks for."""
+        if self._vocabulary is not None:
+            self.show.stage("words", "words of the training rows become tokens")
+            precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
+            self.show.vocabulary(self._vocabulary.begin(self.encoder.to(self.plan.decided.device), precision))
+
     def _renewal(self, table: PairTable, numbers: TextNumbers) -> Callable[[int], PairTable] | None:
         return None if self._mining is None else self._mining.renewed(table, numbers, self._encode_dev, self.show.say)
 
@@ -368,7 +387,7 @@ class _Run:
             encode = partial(self._encode_dev, encoder=encoder)
             return dev_scores(prepared.dev, keep, prepared.general_dev, encode, reading)
 
-        if self.plan.decided.method.starts_as_base:
+        if self.plan.decided.method.starts_as_base and self._vocabulary is None:
             blend(trainer.parameters, base, tuned, 0.0)
             of_base = score()
         else:

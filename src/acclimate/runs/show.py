@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acclimate.runs.training import Sizes
 
 _SHOWN = ("ndcg@10", "mrr@10", "recall@10", "median_rank", "spearman", "pearson", "macro_f1", "accuracy")
+_NAMED = 8  # words
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal to draw on
 
 
@@ -136,6 +137,17 @@ class Show:
             rows, suspects = f"{counts['rows_with_suspects']:,} rows", f"{counts['suspects']:,}"
             self.say(f"        for {rows} other documents score as right ones do ({suspects} in all), listed in")
             self.say(f"        {folder / 'false_negatives.jsonl'}")
+
+    def vocabulary(self, document: Mapping[str, Any]) -> None:
+        """Which words became tokens, and what that does to texts."""
+        words, tokens, cosine = document["words"], document["tokens_a_text"], document["cosine"]
+        some = ", ".join(word["word"] for word in words[:_NAMED])
+        share = tokens["after"] / tokens["before"] - 1
+        self.say(f"        {len(words)} new tokens, the first: {some}")
+        self.say(f"        {tokens['before']:.1f} -> {tokens['after']:.1f} tokens a text ({share:+.1%})")
+        moved = f" -> {cosine['distilled']:.4f} distilled" if "distilled" in cosine else ""
+        near = f"        cosine with the base, of texts that hold them: {cosine['mean']:.4f} as means of their pieces"
+        self.say(f"{near}{moved} ({document['seconds']:.0f} s)")
 
     def _counted(self, verb: str, items: str, done: int, total: int) -> None:
         now = time.monotonic()

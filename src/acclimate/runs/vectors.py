@@ -142,6 +142,8 @@ class _Run:
             raise UsageError("data.replay reads texts, and there are only vectors", "give its pairs beside the others")
         if self.request.recipe.data.mining != "none":
             raise UsageError("data.mining reads texts, and there are only vectors", "give negatives in the pairs")
+        if self.request.recipe.vocabulary != "none":
+            raise UsageError("vocabulary finds words in texts, and there are only vectors", "leave it out")
         step = max(1, len(self.table.table.weight) // _SAMPLE)
         some = torch.nn.functional.normalize(self.table.table.weight[::step], dim=-1)
         facts = Facts(
