@@ -241,6 +241,12 @@ MISTAKES = {
         "1:8: data.mining={'kind': 'base', 'range_max': 12} is not accepted; "
         "it should have range_max at least per_query above range_min"
     ),
+    "vocabulary: extent": "1:1: vocabulary: unknown vocabulary 'extent'; did you mean 'extend'?",
+    "vocabulary: {most_words: 5}": "1:1: vocabulary: needs a kind: one of extend; add kind: NAME",
+    "vocabulary: {kind: extend, least_pieces: 1}": (
+        "1:28: vocabulary.least_pieces=1 is not accepted; it should be greater than or equal to 2"
+    ),
+    "vocabulary: {kind: extend, words: 5}": "1:28: unknown key 'vocabulary.words'; ",
     "training: 5": "1:1: training=5 is not accepted; it should be a mapping of keys to settings",
     "training: [lr]": "1:1: training=['lr'] is not accepted; it should be a mapping of keys to settings",
     "training:\n  lr: fast": "2:3: training.lr='fast' is not accepted; it should be a valid number",

@@ -261,6 +261,15 @@ def test_the_plan_says_where_negatives_come_from() -> None:
     assert not any(r.startswith("negatives") for r in plan().reasons)
 
 
+def test_the_plan_says_which_words_become_tokens() -> None:
+    (line,) = [r for r in plan("vocabulary=extend", "vocabulary.least_rows=7").reasons if r.startswith("vocabulary")]
+    assert line == (
+        "vocabulary extend: frequent words of many pieces become tokens; at most 1000, of 3 pieces or more, "
+        "in 7 rows or more"
+    )
+    assert not any(r.startswith("vocabulary") for r in plan().reasons)
+
+
 @pytest.mark.parametrize(
     ("settings", "facts", "told"),
     [

@@ -141,6 +141,8 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
         acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", side="left")
     with pytest.raises(UsageError, match=r"data\.mining reads texts, and there are only vectors"):
         acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", settings=["data.mining=base"])
+    with pytest.raises(UsageError, match="vocabulary finds words in texts, and there are only vectors"):
+        acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", settings=["vocabulary=extend"])
     run = acclimate.fit_vectors(vectors, ids, rows, out=tmp_path / "run", **OPTIONS | {"epochs": 1, "keep": "anyway"})
     with pytest.raises(UsageError, match=r"shape \(520, 15\) do not fit an adapter of 16 dimensions"):
         run.transform(vectors[:, :15])
