@@ -1,10 +1,10 @@
 """What the data is given: ``python benchmarks/negatives.py --data DIR``.
 
 On two sets of 2,000 pairs the plain loss, mined hard negatives with and without a filter, a guide that drops what it
-takes for right, and Matryoshka sizes, everything else being equal; the gain of each over the plain loss with its
-interval, and what is left of vectors that are cut. What training made of the model is kept whole. Every cell is a file
-under ``--out``; a second call measures what is missing. About two hours on one core (``--quick``: minutes). DIR is what
-``benchmarks/data.py`` builds.
+takes for right, Matryoshka sizes, and words as tokens, everything else being equal; the gain of each over the plain
+loss with its interval, and what is left of vectors that are cut. What training made of the model is kept whole. Every
+cell is a file under ``--out``; a second call measures what is missing. About two hours on one core (``--quick``:
+minutes). DIR is what ``benchmarks/data.py`` builds.
 """
 
 import argparse
@@ -30,6 +30,7 @@ WAYS = (
     Way("GIST", "full", (ALONE, "objective=gist")),
     Way("GIST + mined, unfiltered", "full", (ALONE, "objective=gist", NEAREST)),
     Way("Matryoshka", "full", (ALONE, f"objective={{kind: infonce, matryoshka: {list(DIMENSIONS[1:])}}}"), DIMENSIONS),
+    Way("vocabulary", "full", (ALONE, "objective=infonce", "vocabulary=extend")),
 )
 
 
@@ -69,7 +70,8 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         "interval over the test queries, each query's gain being the mean over the seeds. One negative is mined "
         "for a row. Unfiltered: the document that the base holds nearest. Filtered: the nearest of its ranks 11 to "
         "100 with at most 95% of the right one's score. Suspects are documents above that, among its first 100. "
-        "Seconds are those of the training loop on one thread; mining comes before it.",
+        "Vocabulary: words of three pieces or more become tokens; a training text has so many before and after. "
+        "Seconds are those of the training loop on one thread; mining and new words come before it.",
         *(line for name, ways in found.items() for line in _section(name, ways)),
     ]
 
@@ -77,7 +79,7 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
 def _section(name: str, ways: Mapping[Way, Sequence[Result]]) -> list[str]:
     plain = next(iter(ways.values()))
     before = plain[0]["test"]["before"]["ndcg@10"]
-    head = ("way", "nDCG@10", "gain over the first", "dev", "seconds", "negatives", "suspects", "mining s")
+    head = ("way", "nDCG@10", "gain over the first", "dev", "seconds", "negatives", "suspects", "mining s", "tokens")
     rows = [_row(way, results, plain) for way, results in ways.items()]
     lines = ["", f"## {name}", "", f"The untuned base has {points(before)}.", "", *table(head, rows)]
     cut = {way: results for way, results in ways.items() if way.sizes}
@@ -108,7 +110,7 @@ def _at(size: int, results: Sequence[Result]) -> np.ndarray:
 
 def _row(way: Way, results: Sequence[Result], plain: Sequence[Result]) -> list[str]:
     gain, low, high = interval(gains(results) - gains(plain))
-    mined = results[0].get("mining")
+    mined, tokens = results[0].get("mining"), results[0].get("vocabulary", {}).get("tokens_a_text")
     return [
         way.name,
         spread([result["test"]["after"]["ndcg@10"] for result in results]),
@@ -116,6 +118,7 @@ def _row(way: Way, results: Sequence[Result], plain: Sequence[Result]) -> list[s
         spread([result["dev"] for result in results]),
         f"{np.mean([result['cost']['train_seconds'] for result in results]):.0f}",
         *([f"{mined['negatives']:,}", f"{mined['suspects']:,}", f"{mined['seconds']:.0f}"] if mined else [""] * 3),
+        f"{tokens['before']:.1f} to {tokens['after']:.1f}" if tokens else "",
     ]
 
 

@@ -111,7 +111,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
     scores = run.scores
     metrics = list(read_jsonl(folder / "metrics.jsonl"))
     queries = list(read_jsonl(folder / "data" / "queries.jsonl"))
-    mined = folder / "data" / "mining.json"
+    told = {name: folder / "data" / f"{name}.json" for name in ("mining", "vocabulary")}
     by_size = at_sizes(run.model, files.test, way.sizes)
     shutil.rmtree(folder / "model")  # 90 MB; the figures are what is kept
     return {
@@ -123,7 +123,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
         "general_ci95": scores["general"]["delta"]["score"]["ci95"],
         "cost": scores["cost"],
         **({"ndcg_by_size": by_size} if by_size else {}),
-        **({"mining": json.loads(mined.read_text(encoding="utf-8"))} if mined.is_file() else {}),
+        **{name: json.loads(path.read_text(encoding="utf-8")) for name, path in told.items() if path.is_file()},
     }
 
 
