@@ -28,15 +28,8 @@ WITHOUT = ["the heart of the dog", "ataxias and dysplasias", "xataxia ataxia7 _a
 
 def unigram() -> PreTrainedTokenizerFast:
     """As XLM-R: a mark before each word, pieces by their scores."""
-    pieces = [
-        ("<pad>", 0.0),
-        ("<unk>", 0.0),
-        ("</s>", 0.0),
-        ("▁", -3.0),
-        ("▁the", -1.0),
-        ("▁of", -1.5),
-        ("heart", -2.0),
-    ]
+    pieces = [("<pad>", 0.0), ("<unk>", 0.0), ("</s>", 0.0), ("▁the", -1.0), ("▁of", -1.5), ("heart", -2.0)]
+    pieces += [("▁", -3.0), ("ata", -3.0), ("plas", -3.0)]
     pieces += [(letter, -4.0) for letter in "abcdefghijklmnopqrstuvwxyzäAX,()-7_量子"]
     fast = Tokenizer(models.Unigram(pieces, unk_id=1))
     fast.normalizer = normalizers.NFKC()
@@ -161,7 +154,7 @@ def test_verify_reads_the_words(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     add_words(encoder, WORDS)
     save_encoder(encoder, tmp_path / "model")
-    assert verify(tmp_path / "model", encoder).passed
+    assert verify(tmp_path / "model", encoder, readers=("acclimate",)).passed
     with torch.no_grad():
         encoder.token_embedding().weight[encoder.new_words.first, :4] += 1
     assert not verify(tmp_path / "model", encoder, readers=("acclimate",)).passed
