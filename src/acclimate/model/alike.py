@@ -10,8 +10,8 @@ from acclimate.model.layout import ITEMS
 
 _KINDS = {"Transformer": "a transformer", "StaticEmbedding": "a static model", ITEMS: "an item table"}
 _REMEDY = (
-    "give models tuned from one base that kept its shapes; what adapters or a prompt add, fit itself averages with "
-    "the base: --set evaluation.merge=SHARE"
+    "give models tuned from one base that kept its shapes; what adapters, a prompt or new words add, fit itself "
+    "averages with the base: --set evaluation.merge=SHARE"
 )
 _UNREAD = "backbone.pooler."  # no vector depends on it; some folders have it and some don't
 # What a configuration says of files, of training, of heads that are gone, or of shapes that are compared as such.
