@@ -68,7 +68,8 @@ def only_rows(grad: Tensor, rows: list[int]) -> Tensor:
     return kept
 
 
-def test_each_row_of_a_table_is_an_adamw_of_its_own() -> None:
+@pytest.mark.parametrize("sparse", [False, True])
+def test_each_row_of_a_table_is_an_adamw_of_its_own(sparse: bool) -> None:
     """The reference: a torch optimizer a row, stepped when the row is touched."""
     table = parameter(6, 4)
     ours = AdamW([ParamGroup("t", {"t": table}, by_row=True)], lr=1e-2, weight_decay=0.3)
@@ -78,7 +79,7 @@ def test_each_row_of_a_table_is_an_adamw_of_its_own() -> None:
     for step, chosen in enumerate(touched):
         before = table.detach().clone()
         grad = only_rows(gradient(table, step), chosen)
-        move(ours, (table, grad))
+        move(ours, (table, grad.to_sparse(1) if sparse else grad))
         for row in chosen:
             rows[row].grad = grad[row].clone()
             references[row].step()

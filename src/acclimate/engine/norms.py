@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from acclimate.engine.gradients import numbers_of
 from acclimate.model.surgery import parts
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def gradient_norms(
     parameters: Mapping[str, "Parameter"], block_of: Mapping[str, str]
 ) -> tuple[float, dict[str, float]]:
     """The norm of all gradients and of each block's, from the input up. Parameters without gradient are left out."""
-    named = [(name, p.grad) for name, p in parameters.items() if p.grad is not None]
+    named = [(name, numbers_of(p.grad)) for name, p in parameters.items() if p.grad is not None]
     if not named:
         return 0.0, {}
     squares = torch.stack(torch._foreach_norm([grad for _, grad in named])).double().square().tolist()
@@ -67,4 +68,4 @@ def _height(block: str) -> tuple[int, int]:
 def scale_gradients(parameters: Sequence[Tensor], factor: float) -> None:
     """Multiplies all gradients in place."""
     if factor != 1.0:
-        torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], factor)
+        torch._foreach_mul_([numbers_of(p.grad) for p in parameters if p.grad is not None], factor)

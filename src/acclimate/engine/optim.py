@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from acclimate.core.nouns import ParamGroup
+from acclimate.engine.gradients import touched
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -123,7 +124,7 @@ def _measured_update(parameter: Tensor, state: dict[str, Tensor], group: Mapping
     One at a time, and of a table the rows that move: a copy of everything would take the system longer to make room
     for than all else here.
     """
-    rows = _touched_rows(parameter) if group["by_row"] else ...  # of a scalar too
+    rows = touched(parameter)[0] if group["by_row"] else ...  # of a scalar too
     size, before = torch.linalg.vector_norm(parameter), parameter[rows].clone()
     _update([parameter], [state], group)
     return size, torch.linalg.vector_norm(before.sub_(parameter[rows]))
@@ -152,22 +153,17 @@ def _step_dense(parameters: list[Tensor], states: list[dict[str, Tensor]], group
 
 def _step_rows(parameters: list[Tensor], states: list[dict[str, Tensor]], group: Mapping[str, Any]) -> None:
     for parameter, state in zip(parameters, states, strict=True):
-        assert parameter.grad is not None
-        rows = _touched_rows(parameter)
-        gradient = parameter.grad[rows]
+        rows, gradient = touched(parameter)
         count = state["step"][rows] + 1
-        first = state["exp_avg"][rows].lerp_(gradient, 1 - _BETAS[0])
-        second = state["exp_avg_sq"][rows].lerp_(gradient.square(), 1 - _BETAS[1])
+        first = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - _BETAS[0])
+        second = state["exp_avg_sq"].index_select(0, rows).lerp_(gradient.square(), 1 - _BETAS[1])
         corrected = first / (1 - _BETAS[0] ** count)[:, None]
         scale = (second / (1 - _BETAS[1] ** count)[:, None]).sqrt_().add_(_EPS)
-        moved = parameter[rows] * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * corrected / scale
-        state["step"][rows], state["exp_avg"][rows], state["exp_avg_sq"][rows] = count, first, second
-        parameter[rows] = moved
-
-
-def _touched_rows(table: Tensor) -> Tensor:
-    assert table.grad is not None
-    return (table.grad != 0).any(dim=1).nonzero()[:, 0]
+        moved = parameter.index_select(0, rows).mul_(1 - group["lr"] * group["weight_decay"])
+        moved -= corrected.mul_(group["lr"]).div_(scale)
+        for tensor, values in ((state["step"], count), (state["exp_avg"], first), (state["exp_avg_sq"], second)):
+            tensor.index_copy_(0, rows, values)
+        parameter.index_copy_(0, rows, moved)
 
 
 def rate_factor(step: float, steps: int, warmup: int, starts_at: float) -> float:

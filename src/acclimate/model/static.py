@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from acclimate.model.dense import Dense
-from acclimate.model.rows import RowsApart
 from acclimate.model.table import TableEmbedder
 from acclimate.model.tokens import Tokens
 
@@ -75,10 +74,8 @@ class StaticEncoder(TableEmbedder):
         """Unit vectors of the texts, in their order. fp32 [U, D]; ``tokens_a_pass`` decides nothing here."""
         moved = self._moved(tokens)
         starts = moved.lengths.cumsum(0) - moved.lengths
-        ids, rows = moved.ids, self.table.weight
-        if isinstance(self.table, RowsApart):  # there is no one table to look up in
-            ids, rows = torch.arange(len(ids), device=ids.device), self.table(ids)
-        means = F.embedding_bag(ids, rows, starts, mode="mean")  # [T], [V, D] -> [U, D]
+        distinct, places = torch.unique(moved.ids, return_inverse=True)
+        means = F.embedding_bag(places, self.table(distinct), starts, mode="mean")  # [T], [R, D] -> [U, D]
         return self._finished(self._through_dense(means), moved)
 
 

@@ -29,7 +29,8 @@ class TableEmbedder(Embedder):
     def __init__(self, table: Tensor, dense: Iterable[Dense] = (), **settings: Any) -> None:
         super().__init__(**settings)
         rows, width = table.shape
-        self.table = nn.Embedding(rows, width, _weight=table.float().contiguous())
+        # Sparse: a dense gradient would be as large as the table, whatever a batch reads of it.
+        self.table = nn.Embedding(rows, width, sparse=True, _weight=table.float().contiguous())
         self.dense = nn.ModuleList(dense)
         self.vector_adapters = nn.ModuleList()
 
