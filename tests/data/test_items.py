@@ -103,6 +103,8 @@ def test_an_item_that_asks_is_a_feature_of_its_own_where_it_is_read_otherwise() 
     assert table.query.tolist() == [3, 4]
     assert store.take(np.array([1, 4]))[0].tolist() == [1, 1]
     assert store.queries.tolist() == [False] * 3 + [True] * 3
+    _, store = item_table(rows_of([(0, 1), (1, 2)], 3), roles_differ=True, first_query=3)
+    assert store.take(np.array([1, 4]))[0].tolist() == [1, 4]
 
 
 def test_the_chance_of_an_answer_to_be_in_a_batch_is_known() -> None:

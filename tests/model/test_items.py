@@ -48,6 +48,22 @@ def test_files_are_read_with_their_ids_beside(vectors: str, ids: str, tmp_path: 
     assert fingerprint(file) != before
 
 
+def test_an_item_that_asks_may_have_another_vector_than_one_that_answers(tmp_path: Path) -> None:
+    asking = torch.tensor([[0.0, 2.0], [1.0, 0.0], [0.0, -3.0], [4.0, 3.0]])
+    table = ItemTable(torch.from_numpy(VECTORS), IDS, queries=asking)
+    save_encoder(table, tmp_path / "model")  # type: ignore[arg-type]
+    assert verify(tmp_path / "model").passed
+    save_file({"embeddings": VECTORS, "queries": asking.numpy()}, tmp_path / "items.safetensors")
+    (tmp_path / "items.ids.json").write_text(json.dumps(IDS))
+    for again in (acclimate.load(tmp_path / "model"), acclimate.load(str(tmp_path / "items.safetensors"))):
+        np.testing.assert_allclose(again.encode(IDS), UNIT, atol=1e-6)
+        np.testing.assert_allclose(again.encode(IDS, "document"), UNIT, atol=1e-6)
+        np.testing.assert_allclose(again.encode(IDS, "query"), [[0, 1], [1, 0], [0, -1], [0.8, 0.6]], atol=1e-6)
+    assert table.reading("query") != table.reading("document") == table.reading(None)
+    with pytest.raises(DataError, match=r"the queries are \(3, 2\) and the embeddings \(4, 2\)"):
+        ItemTable(torch.from_numpy(VECTORS), IDS, queries=asking[:3])
+
+
 def test_mistakes_are_told() -> None:
     table = torch.from_numpy(VECTORS)
     with pytest.raises(DataError, match="3 ids stand beside 4 vectors"):
@@ -61,6 +77,7 @@ def test_mistakes_are_told() -> None:
 def test_an_untrained_table_depends_on_its_ids_alone() -> None:
     one, other = (ItemTable.untrained(IDS * 1, 64) for _ in range(2))
     torch.testing.assert_close(one.table.weight, other.table.weight, rtol=0, atol=0)
+    assert one.first_query == len(IDS) == len(one.table.weight) / 2
     lengths = one.table.weight.detach().norm(dim=1)
     assert 0.5 < float(lengths.min()) < float(lengths.max()) < 1.5
 

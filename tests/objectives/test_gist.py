@@ -132,7 +132,7 @@ def test_a_guide_that_suspects_nothing_leaves_infonce(symmetric: bool) -> None:
     sure[step.index["positive"][:, 0]] = sure[step.index["query"][:, 0]]
     plain = made(contrast_queries=False, contrast_documents=False, symmetric=symmetric)
     torch.testing.assert_close(
-        plain(replace(step, frozen={GUIDE: sure})), InfoNCE(0.1, symmetric=symmetric)(step), rtol=0, atol=0
+        plain(replace(step, frozen={GUIDE: sure})), InfoNCE(0.1, symmetric=symmetric)(step), rtol=1e-6, atol=0
     )
 
 

@@ -113,7 +113,7 @@ class PairNames(Sequence[str]):
     def __getitem__(self, place: int | slice) -> "str | PairNames":
         if isinstance(place, slice):
             return PairNames(self.stem, self.lines[place])
-        return f"{self.stem}:{self.lines[place]}"
+        return f"{self.stem}:{self.lines.item(place)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,12 +298,13 @@ def neighbors(rows: ItemRows) -> Ragged:
     return Ragged(packed % rows.items, starts, own)
 
 
-def item_table(rows: ItemRows, *, roles_differ: bool) -> tuple[PairTable, FeatureStore]:
+def item_table(rows: ItemRows, *, roles_differ: bool, first_query: int = 0) -> tuple[PairTable, FeatureStore]:
     """The pairs for batching, and the items as features: an item is its own only token.
 
     Args:
         rows: what trains.
         roles_differ: an item that asks is read otherwise than one that answers, and is a feature of its own.
+        first_query: the token of the first item that asks.
     """
     count, items = len(rows), rows.items
     known = neighbors(rows)
@@ -322,7 +323,7 @@ def item_table(rows: ItemRows, *, roles_differ: bool) -> tuple[PairTable, Featur
         share=np.bincount(rows.positive, minlength=items * (1 + roles_differ)) / max(1, count),
         crowded=True,
     )
-    features = np.concatenate([keys, keys]) if roles_differ else keys
+    features = np.concatenate([keys, first_query + keys]) if roles_differ else keys
     store = FeatureStore(
         features.astype(np.int32),
         np.arange(len(features) + 1),

@@ -16,6 +16,7 @@ from acclimate.core.errors import DivergedError, ResourceError
 from acclimate.core.nouns import Batch, ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
+from acclimate.engine.gradients import settle
 from acclimate.engine.inputs import Feed
 from acclimate.engine.memory import out_of_memory, tokens_that_fit
 from acclimate.engine.norms import (
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from acclimate.gradient_rules import GradientRule
     from acclimate.regularizers import Regularizer
 
-_CHECKPOINT_EVERY = 100  # steps, besides one after each evaluation
 _TRIED = 16  # texts on which it is found what is frozen
 _READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
 _SKIPS_IN_A_ROW = 3  # non-finite steps before training goes back to the last good checkpoint
@@ -54,6 +54,7 @@ class LoopSettings:
 
     ``evaluate_every`` counts steps; ``patience`` counts evaluations; ``micro_batch`` counts rows. ``time_limit`` is in
     seconds of training: where it comes before ``steps``, the run is as far as its time, and the schedule ends with it.
+    ``checkpoint_every`` counts steps; besides, there is a checkpoint after each evaluation.
 
     ``optimizer`` is a name in the table of optimizers.
     """
@@ -72,6 +73,7 @@ class LoopSettings:
     keep_best: str
     micro_batch: int
     time_limit: float = math.inf
+    checkpoint_every: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ class Trainer:
                 if stopped:  # else there is no need: from the checkpoints that lie there it comes to this again
                     self.save()
                 return stopped
-            planned = evaluates or progress.finished or progress.step % _CHECKPOINT_EVERY == 0
+            planned = evaluates or progress.finished or progress.step % self.settings.checkpoint_every == 0
             if sound and planned and self._is_good():
                 progress.good_step = progress.step
                 progress.rollbacks = 0 if evaluates else progress.rollbacks
@@ -265,7 +267,7 @@ class Trainer:
         progress.examples += len(batch.rows) * len(figures)
         record["seconds"] = round(progress.seconds, 4)
         record["lr"] = self.optimizer.rates()
-        record["rows"] = [self.feed.table.ids[row] for row in batch.rows]
+        record["rows"] = [self.feed.table.ids[row] for row in batch.rows.tolist()]
         return record
 
     def _record(self, step: int, epoch: int) -> dict[str, Any]:
@@ -282,6 +284,7 @@ class Trainer:
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
         terms = self._backward(step, inputs)
+        settle(self.parameters.values())
         scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
         norm, by_block = gradient_norms(self.parameters, self._block_of)
         losses = torch.stack(list(terms.values()))
@@ -340,7 +343,7 @@ class Trainer:
                 for _, block in self.unit.encoder.blocks()[self._depth :]:
                     block.train()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(derive_seed(self.feed.seed, "dropout", step, part))
+            _seed(derive_seed(self.feed.seed, "dropout", step, part), settings.device)
             with autocast(settings.device, settings.precision):
                 yield
         self.unit.eval()
@@ -500,6 +503,13 @@ class Trainer:
         if best in (-1, self.progress.step):
             return
         self._load_weights(self._load(best, "best"))
+
+
+def _seed(seed: int, device: str) -> None:
+    """As `torch.manual_seed`, which writes down the stack at each call for every kind of device that is not there."""
+    torch.default_generator.manual_seed(seed)
+    if torch.device(device).type == "cuda":
+        torch.cuda.manual_seed_all(seed)
 
 
 def _needs(state: Mapping[str, Any]) -> list[int]:

@@ -1,7 +1,8 @@
 """Item tables as folders, and as bare files of vectors with their ids beside them.
 
-A folder holds ``model.safetensors`` (``embeddings`` [N, D]) and ``ids.json``; its modules.json names a type of module
-that sentence-transformers does not have, so that it refuses what it would have to take for texts.
+A folder holds ``model.safetensors`` (``embeddings`` [N, D] and, where an item has another vector as a query,
+``queries`` [N, D]) and ``ids.json``; its modules.json names a type of module that sentence-transformers does not have,
+so that it refuses what it would have to take for texts.
 """
 
 import json
@@ -57,36 +58,39 @@ def ids_beside(path: Path) -> Path:
 
 def write_items(encoder: ItemTable, folder: Path) -> None:
     """Writes the table and the ids, not what lies above them."""
-    save_file({"embeddings": encoder.table.weight.detach().cpu().contiguous()}, folder / "model.safetensors")
+    save_file(encoder.vectors, folder / "model.safetensors")
     write_json(folder / "ids.json", encoder.ids)
 
 
 def _table(vectors: Path, ids: Path, *, normalize: bool) -> ItemTable:
-    table, names = _vectors(vectors), _ids(ids)
+    (table, queries), names = _vectors(vectors), _ids(ids)
     try:
-        return ItemTable(table, names, normalize=normalize)
+        return ItemTable(table, names, queries=queries, normalize=normalize)
     except DataError as error:
         raise DataError(error.problem, error.remedy, Place(ids)) from None
 
 
-def _vectors(path: Path) -> Tensor:
+def _vectors(path: Path) -> tuple[Tensor, Tensor | None]:
+    """Those of all items, and as queries, where these are others."""
     where = Place(path)
     try:
         if path.suffix == ".npy":
-            table = torch.from_numpy(np.array(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.float32))
-        else:
-            tensors = load_file(path)
-            chosen = tensors.get("embeddings", next(iter(tensors.values())) if len(tensors) == 1 else None)
-            if chosen is None:
-                problem = f"it holds {', '.join(sorted(tensors)) or 'nothing'}"
-                raise DataError(problem, "call the table of vectors embeddings", where)
-            table = chosen.float()
+            array = np.array(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.float32)
+            return _checked(torch.from_numpy(array), where), None
+        tensors = load_file(path)
     except FileNotFoundError:
         raise DataError("the vectors are missing", _SAVE_AGAIN, where) from None
-    except DataError:
-        raise
     except (SafetensorError, OSError, ValueError, EOFError) as error:
         raise DataError(f"the vectors cannot be read: {error}", _SAVE_AGAIN, where) from error
+    table = tensors.get("embeddings", next(iter(tensors.values())) if len(tensors) == 1 else None)
+    if table is None:
+        problem = f"it holds {', '.join(sorted(tensors)) or 'nothing'}"
+        raise DataError(problem, "call the table of vectors embeddings, and those of queries, if any, queries", where)
+    queries = tensors.get("queries") if "embeddings" in tensors else None
+    return _checked(table.float(), where), None if queries is None else _checked(queries.float(), where)
+
+
+def _checked(table: Tensor, where: Place) -> Tensor:
     if table.ndim != 2 or not table.numel() or not torch.isfinite(table).all():
         problem = f"the vectors are of shape {tuple(table.shape)}, or hold NaN or infinity"
         raise DataError(problem, "give finite numbers, one vector a row: [count, dimension]", where)

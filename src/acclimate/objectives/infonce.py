@@ -64,25 +64,31 @@ class InfoNCE(Objective):
     def forward(self, step: Step) -> Tensor:
         """The loss of each row [B]. Rows without any negative have loss 0."""
         query, positives = step.index["query"][:, 0], step.index["positive"]  # [B], [B, P]
+        columns = documents(step).nonzero()[:, 0]  # [C]: queries are nobody's candidates
+        place = torch.full_like(step.relevant[0], -1, dtype=torch.long)  # [U] -> column
+        place[columns] = torch.arange(len(columns), device=columns.device)
+        right = torch.where(positives < 0, -1, place[positives.clamp_min(0)])  # [B, P]
         unique = precise(step.unique)
-        logits = unique[query] @ unique.T / self.temperature  # [B, D] x [D, U] -> [B, U]
-        known = known_answers(step)
-        candidates = documents(step) & ~known  # [B, U]
+        cosines = unique.index_select(0, query) @ unique.index_select(0, columns).T  # [B, D] x [D, C] -> [B, C]
+        wrong = ~known_answers(step)[:, columns]
+        logits = cosines / self.temperature
         if self.hardness:
-            logits = logits + self.hardness * (unique[query] @ unique.T).detach() * ~known
-        loss = softmax_loss(logits, positives, candidates[:, None], step.log_chance)
+            logits = logits + self.hardness * cosines.detach() * wrong
+        log_chance = None if step.log_chance is None else step.log_chance[columns]
+        loss = softmax_loss(logits, right, wrong[:, None], log_chance)
         if not self.symmetric:
             return loss
-        return (loss + towards_queries(logits, query, positives[:, 0], ~known[:, positives[:, 0]].T)) / 2
+        first = right[:, 0]
+        return (loss + towards_queries(logits, query, first, wrong[:, first].T)) / 2
 
 
 def towards_queries(logits: Tensor, query: Tensor, positive: Tensor, wrong: Tensor) -> Tensor:
     """The loss of each row's first positive as it looks for its query among the batch's queries [B].
 
     Args:
-        logits: of the rows' queries and all inputs [B, U].
+        logits: of the rows' queries and the documents [B, C].
         query: the input that is the row's query [B].
-        positive: the input that is its first positive [B].
+        positive: the column that is its first positive [B].
         wrong: whether the document of row i is wrong for the query of row j [B, B].
     """
     reverse = logits[:, positive].T  # [B, B]: document of row i, query of row j
@@ -96,8 +102,8 @@ def softmax_loss(logits: Tensor, positives: Tensor, candidates: Tensor, log_chan
     """Mean over a row's positives of the cross entropy against the row's candidates [B].
 
     Args:
-        logits: [B, C], of all inputs and perhaps of others behind them.
-        positives: which inputs are right [B, P], -1 where a row has fewer.
+        logits: [B, C], of documents or of all inputs, and perhaps of others behind them.
+        positives: which columns are right [B, P], -1 where a row has fewer.
         candidates: which are wrong, the same for all positives of a row [B, 1, C] or not [B, P, C].
         log_chance: logarithm of the chance that a batch has each candidate [C], where it counts.
     """

@@ -38,7 +38,7 @@ def start_table(base: str, source: Any, data: DataSettings) -> Path | None:
     if found is None:
         raise UsageError(f"base {base!r} does not say how many dimensions", "take for instance items:64")
     ids = sorted(read_ids(source, data.columns).names)
-    digest = hashlib.sha256(json.dumps([base, ids]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps([base, "a vector for each role", ids]).encode()).hexdigest()[:16]
     folder = cache_folder() / "items" / digest
     if not (folder / "modules.json").is_file():  # saved whole or not at all, so one file stands for all
         save_encoder(cast("Encoder", ItemTable.untrained(ids, int(found[1]))), folder)
@@ -62,7 +62,8 @@ def prepare_items(source: Any, data: DataSettings, seed: int, base: Path) -> Pre
         DataError: an id that the base does not have, or too few pairs.
     """
     _require_no_texts(data)
-    row_of = _rows_of(base)
+    table = _table(base)
+    row_of = table.row_of
     pairs = read_ids(source, data.columns)
     rows = in_rows(pairs, row_of)
     test, dev = (_given(where, data, row_of) for where in (data.test, data.dev))
@@ -79,7 +80,10 @@ def prepare_items(source: Any, data: DataSettings, seed: int, base: Path) -> Pre
     names = list(row_of)
     tasks = [_task("test", test, [parts.train, dev], names), _task("dev", dev, [parts.train], names)]
     few = len(tasks[0].queries) < FEW_QUERIES
-    notes = (*pairs.notes, *parts.notes, *([f"only {len(tasks[0].queries)} test items: expect wide intervals"] * few))
+    notes = [*pairs.notes, *parts.notes, *([f"only {len(tasks[0].queries)} test items: expect wide intervals"] * few)]
+    silent = np.setdiff1d(parts.train.positive, parts.train.query)
+    if table.first_query and len(silent):
+        notes.append(f"{len(silent)} items never ask, and as queries have no vector that was learned")
     return Prepared(
         dataset=_dataset(pairs),
         train=parts.train,
@@ -89,7 +93,7 @@ def prepare_items(source: Any, data: DataSettings, seed: int, base: Path) -> Pre
         general_dev=[],
         general_test=[],
         leaked=leaked,
-        notes=notes,
+        notes=tuple(notes),
         hashes={
             "train": pairs.sha256,
             "dev": "split" if data.dev == "split" else read_ids(data.dev, data.columns).sha256,
@@ -105,16 +109,16 @@ def item_task(test: Path, train: Path | None, columns: Mapping[str, str], model:
     Raises:
         DataError: rows that are no pairs, or an id that the table does not have.
     """
-    row_of = _rows_of(model)
+    row_of = _table(model).row_of
     asked = in_rows(read_ids(test, columns), row_of)
     known = [] if train is None else [without_pairs(in_rows(read_ids(train, columns), row_of), asked)]
     return _task("test", asked, known, list(row_of))
 
 
-def _rows_of(model: Path) -> dict[str, int]:
+def _table(model: Path) -> ItemTable:
     table = load_encoder(model)
     assert isinstance(table, ItemTable)
-    return table.row_of
+    return table
 
 
 def _require_no_texts(data: DataSettings) -> None:

@@ -30,6 +30,7 @@ from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation import Encode
 from acclimate.evaluation.probe import guard_texts
+from acclimate.model.items import ItemTable
 from acclimate.objectives import Facts, Objective
 from acclimate.recipe.resolve import Plan
 from acclimate.runs.workspace import Workspace
@@ -48,6 +49,8 @@ T = TypeVar("T")
 Renewal = Callable[[PairTable, TextNumbers], Callable[[int], PairTable] | None]
 
 _ENCODED = 20_000  # texts whose vectors are in memory at a time
+_CHECKPOINT_EVERY = 100  # steps
+_CHECKPOINT_EVERY_OF_TABLES = 1_000  # steps: a hundred take no longer than to write the table once
 _HEADS_LR = 2e-3  # ten times that of full tuning
 
 #: Texts by stream name. A regularizer names the stream that it wants.
@@ -138,6 +141,7 @@ def build_trainer(
         keep_best=decided.keep_best,
         micro_batch=decided.micro_batch,
         time_limit=math.inf if training.time_limit == "none" else training.time_limit,
+        checkpoint_every=_CHECKPOINT_EVERY_OF_TABLES if encoder.depth == 1 else _CHECKPOINT_EVERY,
     )
     sizes = Sizes(
         steps=steps,
@@ -297,7 +301,9 @@ def _feed(
     """Tokenizes once whatever a step can need."""
     match train:
         case ItemRows() as pairs:
-            given = _Numbered(*item_table(pairs, roles_differ=encoder.adapts_queries_alone))
+            assert isinstance(encoder, ItemTable)
+            differ = encoder.reading("query") != encoder.reading("document")
+            given = _Numbered(*item_table(pairs, roles_differ=differ, first_query=encoder.first_query))
         case examples:
             given = _in_numbers(plan, encoder, kind, examples, workspace, streams, objectives, untuned, renewal)
     give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
