@@ -157,6 +157,22 @@ def test_every_method_has_a_rate_of_its_own_kind() -> None:
     assert rates["embedding_table"] > rates["last_layers"] >= rates["full"]  # fewer weights take larger steps
 
 
+def test_items_take_steps_as_large_as_their_numbers_and_a_decay_against_their_growth() -> None:
+    items: dict[str, Any] = {"reads": "ids", "table_scale": 0.125, "packs": False, "rows": 100_000}
+    found = plan(**items)
+    decided = found.decided
+    assert (decided.lr, decided.weight_decay, decided.precision) == (0.15, 3.0, "fp32")
+    assert decided.objectives == (InfoNCESpec(symmetric=False, temperature=0.1),)
+    assert found.warnings == ()
+    assert resolve(found.recipe, replace(FACTS, **items)).warnings == ()
+    assert plan("method=residual", **items).decided.weight_decay == 0.01  # an adapter is no table
+    assert plan("training.weight_decay=0.01", **items).decided.weight_decay == 0.01
+    for size in (0.01, 1.0, 30.0):  # what a step takes of a row is a share of it, whatever the size of its numbers
+        for setting in ("training.lr=auto", "training.lr=2"):
+            decided = plan(setting, **(items | {"table_scale": size})).decided
+            assert decided.lr * decided.weight_decay == pytest.approx(0.45, rel=0.05)
+
+
 def test_a_line_search_reads_all_rows_in_float32_and_takes_full_steps() -> None:
     found = plan("training.optimizer=lbfgs", "method=prompt", rows=150, precision="bf16")
     decided = found.decided

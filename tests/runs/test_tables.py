@@ -79,6 +79,30 @@ def test_items_gain_from_a_random_start(tmp_path: Path) -> None:
     assert known != alone
 
 
+def test_what_many_need_is_recommended_where_an_item_answers_by_a_vector_of_its_own(tmp_path: Path) -> None:
+    """Pairs in which nothing but popularity is to be learned: one vector for both roles cannot say it."""
+    generator, items = np.random.default_rng(0), 200
+    chance = 1 / np.arange(1, items + 1)
+    rows = [
+        {"query": f"i{asks}", "positive": f"i{answers}"}
+        for asks in range(items)
+        for answers in generator.choice(items, 10, replace=False, p=chance / chance.sum())
+    ]
+    np.save(tmp_path / "one.npy", generator.standard_normal((items, 16), np.float32) / 4)
+    (tmp_path / "one.ids.txt").write_text("\n".join(f"i{number}" for number in range(items)))
+    found = []
+    for base in ("items:16", tmp_path / "one.npy"):
+        run = acclimate.fit(rows, base=base, out=tmp_path / f"run {len(found)}", epochs=3, keep="anyway")
+        found.append(run.scores["test"]["after"]["recall@10"])
+    assert found[0] > 1.5 * found[1]
+
+
+def test_items_that_never_ask_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"query": f"q{n % 20}", "positive": f"d{n // 20}"} for n in range(400)]
+    acclimate.fit(rows, base="items:4", out=tmp_path / "run", epochs=1, keep="anyway", quiet=False)
+    assert "note: 20 items never ask, and as queries have no vector that was learned" in capsys.readouterr().out
+
+
 def test_what_cannot_act_on_items_is_told(tmp_path: Path) -> None:
     file = item_pairs(tmp_path)
     np.save(tmp_path / "some.npy", np.eye(4, dtype=np.float32))

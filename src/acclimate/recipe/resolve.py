@@ -20,8 +20,13 @@ _ITERATIONS = 30.0  # of an optimizer that searches along a line
 _FIRST_STEP = 1.0  # that it tries: along its direction, the full step is the right one once it knows the curvature
 _ROWS = {"pairs": "pairs", "scored": "scored pairs", "labeled": "labeled texts"}
 _TABLE_BATCH = 512
-_TABLE_RATE = {"texts": 0.1, "ids": 0.4}  # of what its numbers are; items may start from nothing
+_TABLE_RATE = {"texts": 0.1, "ids": 1.2}  # of what its numbers are; items may start from nothing
+_TEMPERATURE_OF_IDS = 0.1  # rare candidates count a thousandfold, and a colder softmax makes much of few of them
 _TABLE_EPOCHS = 10.0
+_DECAY = 0.01
+# Of its row a step takes away: vectors of length one don't see how long a row is, but one that is often moved grows
+# without it, and turns less and less then.
+_TAKEN_OF_IDS = 0.45
 _FEW_ROWS = 2_000  # up to which reading all of them for one step is cheap
 
 _PACKED, _PADDED = "texts are packed, without padding", "texts are padded, in groups of like length"
@@ -121,7 +126,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     if is_table and training.precision not in ("auto", "fp32"):
         problem = f"training.precision={training.precision} cannot act on a base that is a table of float32"
         raise UsageError(problem, "leave it out")
-    default = _defaults(facts, method, searches=searches)
+    default = _defaults(facts, method, training.lr, searches=searches)
     objectives = default.objectives if recipe.objectives == "auto" else recipe.objectives
     batch_size = min(default.batch_size if training.batch_size == "auto" else training.batch_size, facts.rows)
     decided = Decided(
@@ -131,7 +136,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         optimizer=training.optimizer,
         lr=default.lr if training.lr == "auto" else training.lr,
         default_lr=default.lr,
-        weight_decay=0.0 if searches else training.weight_decay,
+        weight_decay=default.weight_decay if training.weight_decay == "auto" else training.weight_decay,
         warmup_share=0.0 if searches else training.warmup_share,
         batch_size=batch_size,
         micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
@@ -160,7 +165,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *(() if is_table else (_PACKED if facts.packs else _PADDED,)),
     )
     most = BATCH_RANGE[1] if not is_table else max(BATCH_RANGE[1], decided.batch_size)
-    warnings = _search_warnings(facts.rows) if searches else _warnings(decided.batch_size, most, training.weight_decay)
+    decay = None if decided.weight_decay == default.weight_decay else decided.weight_decay
+    warnings = _search_warnings(facts.rows) if searches else _warnings(decided.batch_size, most, decay)
     return Plan(resolved, decided, reasons, warnings)
 
 
@@ -172,18 +178,21 @@ class _Defaults:
     regularizers: tuple[RegularizerSpec, ...]
     batch_size: int
     lr: float
+    weight_decay: float
     epochs: float
     max_length: int
     precision: Precision
 
 
-def _defaults(facts: Facts, method: Method, *, searches: bool) -> _Defaults:
+def _defaults(facts: Facts, method: Method, given_lr: float | Literal["auto"], *, searches: bool) -> _Defaults:
     texts = facts.reads == "texts"
+    infonce = InfoNCESpec() if texts else InfoNCESpec(symmetric=False, temperature=_TEMPERATURE_OF_IDS)
     found = _Defaults(
-        objectives=(CoSentSpec() if facts.kind == "scored" else InfoNCESpec(symmetric=texts),),
+        objectives=(CoSentSpec() if facts.kind == "scored" else infonce,),
         regularizers=(DistillSpec(),) if texts else (),
         batch_size=64,
         lr=method.default_lr,
+        weight_decay=_DECAY,
         epochs=epochs_for(facts.rows),
         max_length=min(_MAX_LENGTH, facts.base_max_length),
         precision=facts.precision,
@@ -194,8 +203,12 @@ def _defaults(facts: Facts, method: Method, *, searches: bool) -> _Defaults:
         batch_size = min(_TABLE_BATCH, max(64, facts.rows // 64))
         length = facts.base_max_length
         found = replace(found, batch_size=batch_size, lr=lr, epochs=_TABLE_EPOCHS, max_length=length, precision="fp32")
+        if method.trains_table and not texts:
+            used = lr if given_lr == "auto" else given_lr
+            found = replace(found, weight_decay=float(f"{_TAKEN_OF_IDS / used:.2g}"))
     if searches:
-        found = replace(found, batch_size=facts.rows, lr=_FIRST_STEP, epochs=_ITERATIONS, precision="fp32")
+        found = replace(found, batch_size=facts.rows, lr=_FIRST_STEP, weight_decay=0.0)
+        found = replace(found, epochs=_ITERATIONS, precision="fp32")
     return found
 
 
@@ -331,10 +344,10 @@ def _search_warnings(rows: int) -> tuple[str, ...]:
     return (f"each of the several calls of an lbfgs step embeds all {rows} rows; adamw moves after each batch",)
 
 
-def _warnings(batch_size: int, most: int, weight_decay: float) -> tuple[str, ...]:
+def _warnings(batch_size: int, most: int, weight_decay: float | None) -> tuple[str, ...]:
     warnings = []
     if not BATCH_RANGE[0] <= batch_size <= most:
         warnings.append(f"batch {batch_size} is outside of {BATCH_RANGE[0]} to {BATCH_RANGE[1]}")
-    if not L2_RANGE[0] <= weight_decay <= L2_RANGE[1]:
+    if weight_decay is not None and not L2_RANGE[0] <= weight_decay <= L2_RANGE[1]:
         warnings.append(f"weight decay {weight_decay:g} is outside of {L2_RANGE[0]} to {L2_RANGE[1]}")
     return tuple(warnings)

@@ -100,7 +100,7 @@ class TrainingSettings(Settings):
     micro_batch: PositiveInt | Auto = "auto"
     epochs: PositiveFloat | Auto = "auto"
     time_limit: Seconds | Literal["none"] = "none"
-    weight_decay: NonNegativeFloat = 0.01
+    weight_decay: NonNegativeFloat | Auto = "auto"
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     clip_norm: PositiveFloat = 1.0
     dropout: bool = False
