@@ -185,7 +185,7 @@ def _pair_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTable:
     wrong = _said(rows, lambda e: (e.negatives, e.negative_scores), len(negatives.values))
     silent = np.isnan(wrong).all()
     return PairTable(
-        ids=ids_of(rows),
+        ids=texts_on_disk(ids_of(rows)),  # alone: every step reads its rows' once more
         query=query,
         positives=positives,
         negatives=negatives,
@@ -298,7 +298,7 @@ def _labeled_table(examples: Sequence[Example], numbers: TextNumbers) -> PairTab
     kept = np.flatnonzero(members.lengths > 1)
     which, none = label_of[kept], np.zeros(0, dtype=np.int64)
     return PairTable(
-        ids=ids_of(rows.select(kept)),
+        ids=texts_on_disk(ids_of(rows.select(kept))),
         query=features[kept],
         positives=Ragged(members.values, members.starts, which),
         negatives=Ragged(none, np.zeros(2, dtype=np.int64), np.zeros(len(kept), dtype=np.int64)),
