@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from acclimate.engine.activations import Activations
     from acclimate.gradient_rules import GradientRule
     from acclimate.regularizers import Regularizer
+
+T = TypeVar("T")
 
 _TRIED = 16  # texts on which it is found what is frozen
 _READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
@@ -205,10 +207,10 @@ class Trainer:
     def _train_on(self) -> bool:
         """Trains to the end or to a rollback; True when ``stop`` gave a reason before the end."""
         settings, progress = self.settings, self.progress
-        for step, epoch, batch in self.feed.steps(progress.step):
+        for asked, (step, epoch, batch) in _timed(self.feed.steps(progress.step)):
             before = self._position()
             self._open_groups(before / settings.steps)
-            self._log(self._take_step(step, epoch, batch))
+            self._log(self._take_step(asked, step, epoch, batch))
             progress.step = step + 1
             after = self._position()
             progress.finished = after >= settings.steps
@@ -235,10 +237,9 @@ class Trainer:
         by_time = self.progress.seconds / self.settings.time_limit
         return max(self.progress.step, min(1.0, by_time) * self.settings.steps)
 
-    def _take_step(self, step: int, epoch: int, batch: Batch) -> dict[str, Any]:
-        """One optimizer step; returns its record."""
+    def _take_step(self, asked: float, step: int, epoch: int, batch: Batch) -> dict[str, Any]:
+        """One optimizer step, whose batch was asked for at that time; returns its record."""
         settings, progress = self.settings, self.progress
-        started = time.perf_counter()
         record = self._record(step, epoch)
         self.optimizer.schedule(self._position(), settings.steps, settings.warmup_steps, progress.lr_factor)
         moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
@@ -263,11 +264,11 @@ class Trainer:
         if moves:
             ratios = update_ratios(moves, self._block_of)
             record["update_ratio_by_block"] = {block: _json_number(ratio) for block, ratio in ratios.items()}
-        progress.seconds += time.perf_counter() - started
-        progress.examples += len(batch.rows) * len(figures)
-        record["seconds"] = round(progress.seconds, 4)
         record["lr"] = self.optimizer.rates()
         record["rows"] = [self.feed.table.ids[row] for row in batch.rows.tolist()]
+        progress.seconds += time.perf_counter() - asked
+        progress.examples += len(batch.rows) * len(figures)
+        record["seconds"] = round(progress.seconds, 4)
         return record
 
     def _record(self, step: int, epoch: int) -> dict[str, Any]:
@@ -503,6 +504,12 @@ class Trainer:
         if best in (-1, self.progress.step):
             return
         self._load_weights(self._load(best, "best"))
+
+
+def _timed(steps: Iterator[T]) -> Iterator[tuple[float, T]]:
+    """Endless steps, each with the time at which it was asked for: putting a batch together is part of training."""
+    while True:
+        yield time.perf_counter(), next(steps)
 
 
 def _seed(seed: int, device: str) -> None:
