@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acclimate.core.nouns import ParamGroup, Pull
@@ -192,3 +193,11 @@ def test_a_weight_of_zero_asks_for_no_text() -> None:
     regularizer.begin([ParamGroup("all", {"p": nn.Parameter(torch.ones(2))})])
     assert regularizer.measured_on is None
     assert regularizer.pulls() == {}
+
+
+def test_a_row_that_is_looked_up_twice_has_the_square_of_the_sum() -> None:
+    table = torch.randn(4, 3, requires_grad=True)
+    rows = torch.tensor([1, 3, 1])
+    (sparse,), (dense,) = (squared(F.embedding(rows, table, sparse=by).sum(), [table]) for by in (True, False))
+    assert torch.equal(sparse, dense)
+    assert dense[1].tolist() == [4.0, 4.0, 4.0]

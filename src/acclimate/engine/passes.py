@@ -104,10 +104,14 @@ def _term_by_term(
 
 
 def _gradients(value: Tensor, of: Sequence[Tensor], along: Tensor | None = None) -> tuple[Tensor | None, ...]:
-    """The derivatives of a term, or of vectors along some others; None where it does not depend on a tensor."""
+    """The derivatives of a term, or of vectors along some others; None where it does not depend on a tensor.
+
+    All are dense: whoever combines them looks at single numbers.
+    """
     if not value.requires_grad:
         return (None,) * len(of)
-    return torch.autograd.grad(value, of, along, retain_graph=True, allow_unused=True)
+    found = torch.autograd.grad(value, of, along, retain_graph=True, allow_unused=True)
+    return tuple(g if g is None else g.to_dense() for g in found)
 
 
 def _sum(one: Sequence[Tensor | None], other: Sequence[Tensor | None]) -> list[Tensor | None]:

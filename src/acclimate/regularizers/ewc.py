@@ -63,7 +63,8 @@ def squared(scalar: Tensor, parameters: Sequence[Tensor], *, again: bool = False
     """The squared derivatives of a scalar, 0 where it does not depend on a parameter; ``again``: its graph stays."""
     found = torch.autograd.grad(scalar, parameters, retain_graph=again, allow_unused=True)
     parts: Sequence[Tensor | None] = found
-    return [torch.zeros_like(p) if g is None else g.square() for p, g in zip(parameters, parts, strict=True)]
+    # Of a table that is all there is, autograd says which rows have a derivative.
+    return [torch.zeros_like(p) if g is None else g.to_dense().square() for p, g in zip(parameters, parts, strict=True)]
 
 
 def signed_outputs(vectors: Tensor, generator: torch.Generator) -> Tensor:
