@@ -21,7 +21,7 @@ def settle(parameters: Iterable["Parameter"]) -> None:
 
 def numbers_of(gradient: Tensor) -> Tensor:
     """All numbers of a settled gradient that are not 0, in its own memory."""
-    return gradient.values() if gradient.is_sparse else gradient  # type: ignore[no-untyped-call]
+    return gradient.values() if gradient.is_sparse else gradient
 
 
 def touched(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,6 +31,6 @@ def touched(table: Tensor) -> tuple[Tensor, Tensor]:
     if not gradient.is_sparse:
         rows = (gradient != 0).any(dim=1).nonzero()[:, 0]
         return rows, gradient[rows]
-    rows, values = gradient.indices()[0], gradient.values()  # type: ignore[no-untyped-call]
+    rows, values = gradient.indices()[0], gradient.values()
     moved = (values != 0).any(dim=1)
     return (rows, values) if moved.all() else (rows[moved], values[moved])

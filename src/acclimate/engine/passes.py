@@ -110,8 +110,8 @@ def _gradients(value: Tensor, of: Sequence[Tensor], along: Tensor | None = None)
     """
     if not value.requires_grad:
         return (None,) * len(of)
-    found = torch.autograd.grad(value, of, along, retain_graph=True, allow_unused=True)
-    return tuple(g if g is None else g.to_dense() for g in found)
+    found: Sequence[Tensor | None] = torch.autograd.grad(value, of, along, retain_graph=True, allow_unused=True)
+    return tuple(None if g is None else g.to_dense() for g in found)
 
 
 def _sum(one: Sequence[Tensor | None], other: Sequence[Tensor | None]) -> list[Tensor | None]:
