@@ -6,9 +6,9 @@ has shown. Beside the tuned table stand the table before training, popularity, a
 with 5 negatives and a window of 1, trained in turn with ours, for as many passes and on as many threads. It leaves no
 pair out (``sample=0``) and takes the larger steps that dev pairs prefer (``alpha=0.1``; by default it is far behind).
 Its vectors are compared among themselves, as is usual, and with those of its output layer, which is what it was trained
-for. Every cell is a file under ``--out``; a second call measures what is missing. ``--quick`` takes 20,000 pairs and two
-passes, and is no result. gensim is found in ``--gensim``, a folder of ``pip install --target DIR gensim``; without it,
-it is left out.
+for. Every cell is a file under ``--out``; a second call measures what is missing. ``--quick`` takes 20,000 pairs and
+two passes, and is no result. gensim is found in ``--gensim``, a folder of ``pip install --target DIR gensim``; without
+it, it is left out.
 """
 
 import argparse
