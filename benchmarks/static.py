@@ -139,7 +139,9 @@ def general_of(tuned: Sequence[Result]) -> list[float]:
 def told(tuned: Sequence[Result]) -> str:
     """What the other library made of the results."""
     differences = [result["apart"] for result in tuned if result["apart"] is not None]
-    return f"the same within {max(differences):.0e} a number" if differences else "it is not installed"
+    if not differences:
+        return "it is not installed"
+    return f"the same within {max(differences):.0e} a number" if max(differences) else "the same to the last bit"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from acclimate.core.errors import DataError
@@ -103,5 +102,4 @@ class ItemTable(TableEmbedder):
     def forward(self, tokens: Tokens, tokens_a_pass: int = 0) -> Tensor:
         """Unit vectors of the items, in their order. fp32 [U, D]; ``tokens_a_pass`` decides nothing here."""
         moved = self._moved(tokens)
-        rows = F.embedding(moved.ids, self.table.weight, sparse=True)  # [U], [V, D] -> [U, D]
-        return self._finished(self._through_dense(rows), moved)
+        return self._finished(self._through_dense(self.table(moved.ids)), moved)
