@@ -3,7 +3,7 @@
 On two sets of 2,000 pairs the plain loss, mined hard negatives with and without a filter, a guide that drops what it
 takes for right, Matryoshka sizes, and words as tokens, everything else being equal; the gain of each over the plain
 loss with its interval, and what is left of vectors that are cut. What training made of the model is kept whole. Every
-cell is a file under ``--out``; a second call measures what is missing. About two hours on one core (``--quick``:
+cell is a file under ``--out``; a second call measures what is missing. Two to three hours on one core (``--quick``:
 minutes). DIR is what ``benchmarks/data.py`` builds.
 """
 

@@ -30,6 +30,7 @@ ROWS = {
     "scored": [e._replace(score=float(e.score > 0.5)) for e in scored(12)],  # two scores, which any loss can take
     "labeled": [Example(e.id, e.line, text=e.query, label=f"class {row % 3}") for row, e in enumerate(pairs(12))],
 }
+IN_THE_LOSS = {"ewc": {"decoupled": False}}  # otherwise it has no gradient
 OF_PROMPTS = ("vocabulary_norm", "nearest_token")
 
 
@@ -43,7 +44,7 @@ def rig_of(folder: Path, objective: str, regularizer: str, **settings: Any) -> R
         folder,
         encoder=tiny_encoder(**DROPS),
         objectives=[objective],
-        regularizers=[{"kind": regularizer, "weight": weight}],
+        regularizers=[{"kind": regularizer, "weight": weight} | IN_THE_LOSS.get(regularizer, {})],
         examples=examples,
         feed={"batch_size": 12},
         **settings,
