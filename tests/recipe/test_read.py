@@ -234,6 +234,8 @@ MISTAKES = {
     "regularizers: distill": "1:1: regularizers='distill' is not accepted; it should be a list",
     "regularizers:\n  - kind: distill\n    weight: much": "3:5: regularizers.0.weight='much' is not accepted",
     "regularizers: [{kind: distill, weight: -1}]": "1:32: regularizers.0.weight=-1 is not accepted",
+    "gradients: agme": "1:1: gradients: unknown gradient rule 'agme'; did you mean 'agem'?",
+    "gradients: {kind: agem, weight: 2}": "1:25: unknown key 'gradients.weight'; known here are kind",
     "data: {mining: bm52}": "1:8: data.mining: unknown miner 'bm52'; did you mean 'bm25'?",
     "data: {mining: {kind: bm25, sampler: top}}": "1:29: unknown key 'data.mining.sampler'; did you mean 'sampling'?",
     "data: {mining: {kind: cross_encoder}}": "1:8: data.mining lacks 'model'; add model: VALUE",

@@ -92,5 +92,7 @@ def test_what_cannot_be_replayed_is_one_line(files: dict[str, Path], tmp_path: P
         tuned(files, tmp_path / "a", f"data.replay={files['scored']}")
     with pytest.raises(UsageError, match=r"data\.replay cannot act with optimizer lbfgs"):
         tuned(files, tmp_path / "b", f"data.replay={files['old']}", "training.optimizer=lbfgs", batch_size=60)
+    with pytest.raises(UsageError, match=r"data\.replay_share=0\.3 cannot act without data\.replay; name the file"):
+        tuned(files, tmp_path / "d", "data.replay_share=0.3")
     with pytest.raises(DataError, match="0 usable rows of replay are too few"):
         tuned(files, tmp_path / "c", f"data.replay={files['test']}")

@@ -11,6 +11,7 @@ from acclimate.core.errors import Place, UsageError
 from acclimate.core.specs import Table, closest
 from acclimate.data.miners import MINERS
 from acclimate.data.vocabulary import VOCABULARIES
+from acclimate.gradient_rules import GRADIENT_RULES
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
 from acclimate.recipe.tree import Recipe
@@ -23,6 +24,7 @@ _TABLES: dict[str, Table[Any]] = {
     "objective": OBJECTIVES,
     "objectives": OBJECTIVES,
     "regularizers": REGULARIZERS,
+    "gradients": GRADIENT_RULES,
     "mining": MINERS,
     "vocabulary": VOCABULARIES,
 }

@@ -86,7 +86,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         match child:
             case dict():
                 pass
-            case str() if parent in ("method", "objective", "mining", "vocabulary"):
+            case str() if parent in ("method", "objective", "mining", "vocabulary", "gradients"):
                 tree[parent] = {"kind": child}
             case None:
                 tree[parent] = {}

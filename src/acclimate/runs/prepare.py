@@ -68,6 +68,7 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         where = Place(dataset.path) if dataset.path else None
         remedy = "add a column of right answers (query, positive), of scores, or of labels"
         raise DataError("texts alone teach nothing about which answer is right", remedy, where)
+    earlier = _earlier(dataset, data)
     given_dev = _given("dev", data.dev, dataset, data)
     given_test = _given("test", data.test, dataset, data)
     general = None if data.general == "builtin" else read_test(data.general)
@@ -101,7 +102,6 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     dev = task_of("dev", given_dev if given_dev is not None else rest, None if given_dev else parts.dev, **fitted)
     for task, given_path in ((test, data.test), (dev, data.dev)):
         _require_different_scores(task, dataset.path if given_path == "split" else given_path)
-    earlier = _earlier(dataset, data)
     replay, of_replay = _replay(earlier, data, [given_test or parts.test, given_dev or parts.dev], seed)
     notes += of_replay
     items = _size(test)
@@ -178,6 +178,9 @@ def _given(
 def _earlier(dataset: Dataset, data: DataSettings) -> Dataset | None:
     """The data that is to be replayed, of the kind that the training data is."""
     if data.replay == "none":
+        if data.replay_share != DataSettings.model_fields["replay_share"].default:
+            problem = f"data.replay_share={data.replay_share:g} cannot act without data.replay"
+            raise UsageError(problem, "name the file of earlier data, or leave it out")
         return None
     if dataset.kind is Kind.LABELED:
         raise UsageError("data.replay is for pairs and scored pairs, and the rows are labeled", "leave it out")
