@@ -9,7 +9,7 @@ merging with the base), and the gain over the untuned base is put beside full fi
 import argparse
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,8 @@ RESAMPLES = 10_000
 class Way:
     """A method with settings of its own. The first one is what the others are put beside.
 
-    ``sizes`` are numbers of leading dimensions at which the tuned vectors are scored too.
+    ``sizes`` are numbers of leading dimensions at which the tuned vectors are scored too. In ``settings``, CUTS stands
+    for the folder of the cut sets.
     """
 
     name: str
@@ -84,14 +85,25 @@ def measure(
     data: Path,
     out: Path,
     general: Path | None = None,
+    beside: Sequence[str] = (),
+    also: Callable[[Way, Cut, acclimate.Run], Result] | None = None,
 ) -> tuple[dict[str, dict[Way, list[Result]]], Cells]:
     """Set -> way -> a result for each seed; what lies in ``out`` is not measured again.
 
-    ``general`` is what must not be forgotten, the built-in probe by default.
+    Args:
+        ways: what is compared.
+        sets: what it is compared on.
+        sizes: of the cuts.
+        seeds: of the trainings.
+        data: folder of the sets.
+        out: folder of the cells.
+        general: what must not be forgotten, the built-in probe by default.
+        beside: sets that settings of the ways name.
+        also: what else a cell tells of a run, while its model is there.
     """
     cells = Cells(out / "cells", planned=len(sets) * len(ways) * len(seeds))
     found: dict[str, dict[Way, list[Result]]] = {name: {way: [] for way in ways} for name in sets}
-    files = {name: cut(data / name, sizes, out / "data" / name) for name in sets}
+    files = {name: cut(data / name, sizes, out / "data" / name) for name in (*sets, *beside)}
     for seed in seeds:  # seeds outside, ways inside: what slows the machine for a while slows all of them
         for name in sets:
             for way in ways:
@@ -99,20 +111,29 @@ def measure(
                 config |= {"settings": [*ALWAYS, *way.settings]}
                 label = f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}"
                 config |= {} if general is None else {"general": sha256_file(general)}
-                work = partial(_tuned, files[name], way, seed, out / "runs" / label, general)
+                work = partial(_tuned, files[name], way, seed, out / "runs" / label, general, also)
                 found[name][way].append(cells.measure(label, config, work))
     return found, cells
 
 
-def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) -> Result:
+def _tuned(
+    files: Cut,
+    way: Way,
+    seed: int,
+    folder: Path,
+    general: Path | None,
+    also: Callable[[Way, Cut, acclimate.Run], Result] | None,
+) -> Result:
+    given = [*ALWAYS, *(setting.replace("CUTS", str(files.folder.parent)) for setting in way.settings)]
     settings: dict[str, Any] = {"method": way.method, "seed": seed, "keep": "anyway", "base": BASE}
-    settings |= {"dev": files.dev, "test": files.test, "out": folder, "settings": [*ALWAYS, *way.settings]}
+    settings |= {"dev": files.dev, "test": files.test, "out": folder, "settings": given}
     run = acclimate.fit(files.train, general=general, **settings)
     scores = run.scores
     metrics = list(read_jsonl(folder / "metrics.jsonl"))
     queries = list(read_jsonl(folder / "data" / "queries.jsonl"))
     told = {name: folder / "data" / f"{name}.json" for name in ("mining", "vocabulary")}
     by_size = at_sizes(run.model, files.test, way.sizes)
+    more = also(way, files, run) if also else {}
     shutil.rmtree(folder / "model")  # 90 MB; the figures are what is kept
     return {
         "dev": max(line["dev"]["ndcg@10"] for line in metrics if "dev" in line and line["step"]),
@@ -123,6 +144,7 @@ def _tuned(files: Cut, way: Way, seed: int, folder: Path, general: Path | None) 
         "general_ci95": scores["general"]["delta"]["score"]["ci95"],
         "cost": scores["cost"],
         **({"ndcg_by_size": by_size} if by_size else {}),
+        **more,
         **{name: json.loads(path.read_text(encoding="utf-8")) for name, path in told.items() if path.is_file()},
     }
 
