@@ -294,6 +294,28 @@ def encode(
 
 
 @app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A model that was trained with a head.")],
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Texts, one a line, or a file with --column.")],
+    out: Annotated[Path, typer.Option(help="The JSONL file to write: text and label.")],
+    head: Annotated[str | None, typer.Option(help="Its name, where the model has several.")] = None,
+    column: Annotated[str | None, typer.Option(help="The column of INPUT that holds the texts.")] = None,
+    role: Annotated[str, typer.Option(help="query or document: which saved prompt applies.")] = "document",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Texts to labels, by a head that was trained with the model."""
+    from acclimate.runs.predict import predict_file
+    from acclimate.runs.show import Show
+
+    show = Show(quiet=quiet, json=json)
+    document = predict_file(model, input_, out, head=head, column=column, role=role, show=show)
+    if json:
+        _print_json(document)
+
+
+@app.command()
 def export(
     model: Annotated[str, typer.Argument(help="The model.")],
     to: Annotated[str, typer.Option(help="static: a table of token embeddings, without a transformer.")],

@@ -149,8 +149,8 @@ def test_starting_later_is_going_on(start: int) -> None:
     whole = list(islice(epochs(table, 6, 3), 14))
     later = list(islice(epochs(table, 6, 3, start), 14 - start))
     assert [step for step, _, _ in whole] == list(range(14))
-    assert [(step, epoch, rows.tolist()) for step, epoch, rows in later] == [
-        (step, epoch, rows.tolist()) for step, epoch, rows in whole[start:]
+    assert [(step, epoch, rows.tolist()) for step, epoch, ((_, rows),) in later] == [
+        (step, epoch, rows.tolist()) for step, epoch, ((_, rows),) in whole[start:]
     ]
     assert [epoch for _, epoch, _ in whole] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 2
 

@@ -73,10 +73,10 @@ def test_every_text_is_computed_once(tmp_path: Path) -> None:
     counts = computed_texts(rig)
     rig.trainer.train()
     used = set()
-    for step, _, batch in rig.trainer.feed.steps(0):
+    for step, _, (batch,) in rig.trainer.feed.steps(0):
         if step == STEPS:
             break
-        used |= set(rig.trainer.feed.inputs(batch, step, 0.0, "cpu").texts.tolist())
+        used |= set(rig.trainer.feed.inputs((batch,), step, 0.0, "cpu").texts.tolist())
     assert sum(counts) - 16 == len(used)  # 16 texts are for the trial
 
 

@@ -93,8 +93,8 @@ def test_a_row_that_was_read_and_has_no_gradient_is_not_touched() -> None:
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_gets_its_gradient_by_row_in_one_pass_and_in_several(kind: str, tmp_path: Path) -> None:
     rig = rig_of(tmp_path, kind)
-    step, _, batch = next(rig.trainer.feed.steps(0))
-    inputs = rig.trainer.feed.inputs(batch, step, 0.5, "cpu")
+    step, _, (batch,) = next(rig.trainer.feed.steps(0))
+    inputs = rig.trainer.feed.inputs((batch,), step, 0.5, "cpu")
     (table,) = rig.trainer.parameters.values()
     found: list[Tensor] = []
     for passes in (1, 3):

@@ -174,10 +174,10 @@ def test_groups_with_rates_of_their_own_are_refused() -> None:
 
 def test_every_step_reads_the_same_texts(tmp_path: Path) -> None:
     feed = make_rig(tmp_path, regularizers=["distill"], **SEARCH).trainer.feed
-    (step, epoch, batch), (later, later_epoch, same) = next(feed.steps(0)), next(feed.steps(5))
+    (step, epoch, (batch,)), (later, later_epoch, (same,)) = next(feed.steps(0)), next(feed.steps(5))
     assert (step, epoch, later, later_epoch) == (0, 0, 5, 5)
     assert batch.rows.tolist() == same.rows.tolist() == list(range(24))
-    first, second = feed.inputs(batch, 0, 0.0, "cpu"), feed.inputs(same, 5, 0.5, "cpu")
+    first, second = feed.inputs((batch,), 0, 0.0, "cpu"), feed.inputs((same,), 5, 0.5, "cpu")
     assert first.texts.tolist() == second.texts.tolist()
     assert feed.steps_an_epoch == 1
 
@@ -196,9 +196,9 @@ def test_the_loss_never_rises_and_the_calls_are_counted(tmp_path: Path) -> None:
 def test_the_record_is_of_the_weights_that_the_step_leaves(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, steps=1, evaluate_every=1, **SEARCH)
     rig.trainer.train()
-    step, _, batch = next(rig.trainer.feed.steps(0))
+    step, _, (batch,) = next(rig.trainer.feed.steps(0))
     with torch.no_grad():
-        terms = rig.trainer.unit(rig.trainer.feed.inputs(batch, step, 0.0, "cpu"))
+        terms = rig.trainer.unit(rig.trainer.feed.inputs((batch,), step, 0.0, "cpu"))
     assert rig.steps[0]["loss"]["infonce"] == pytest.approx(terms["infonce"].item(), abs=1e-6)
 
 

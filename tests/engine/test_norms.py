@@ -144,7 +144,7 @@ def test_monitoring_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     watched.trainer.train()
     step = plain.trainer.optimizer.step
     monkeypatch.setattr(plain.trainer.optimizer, "step", lambda closure, moves: step(closure))
-    monkeypatch.setattr(loop, "find_spikes", lambda history, norms: [])
+    monkeypatch.setattr(loop, "find_spikes", lambda history, norms, of: [])
     plain.trainer.train()
     assert all("update_ratio_by_block" in record for record in watched.steps)
     assert not any("update_ratio_by_block" in record for record in plain.steps)

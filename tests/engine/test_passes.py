@@ -57,8 +57,8 @@ def rig_of(folder: Path, objective: str, regularizer: str, **settings: Any) -> R
 
 
 def first_inputs(rig: Rig) -> Inputs:
-    step, _, batch = next(rig.trainer.feed.steps(0))
-    return rig.trainer.feed.inputs(batch, step, 0.5, "cpu")
+    step, _, (batch,) = next(rig.trainer.feed.steps(0))
+    return rig.trainer.feed.inputs((batch,), step, 0.5, "cpu")
 
 
 def gradient_of(rig: Rig) -> Tensor:

@@ -14,7 +14,7 @@ def terms(rig: Rig, rows: list[int], step: int = 0) -> dict[str, Tensor]:
 
     table = rig.trainer.feed.table
     batch = assemble(table, torch.tensor(rows).numpy(), 0, 0, positives=1, negatives=1)
-    return rig.trainer.unit(rig.trainer.feed.inputs(batch, step, 0.0, "cpu"))
+    return rig.trainer.unit(rig.trainer.feed.inputs((batch,), step, 0.0, "cpu"))
 
 
 def weighted(*row_weights: float) -> list:
@@ -48,8 +48,8 @@ def test_a_batch_whose_rows_all_weigh_nothing_teaches_nothing(tmp_path: Path) ->
 def test_distinct_texts_are_embedded_once_in_the_order_of_the_batch(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, regularizers=[{"kind": "distill", "texts_a_step": 5}])
     feed = rig.trainer.feed
-    step, _, batch = next(feed.steps(0))
-    inputs = feed.inputs(batch, step, 0.0, "cpu")
+    step, _, (batch,) = next(feed.steps(0))
+    inputs = feed.inputs((batch,), step, 0.0, "cpu")
     assert len(inputs.tokens.lengths) == len(batch.unique) + 5
     assert inputs.streams == {"general": slice(len(batch.unique), len(batch.unique) + 5)}
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_distinct_texts_are_embedded_once_in_the_order_of_the_batch(tmp_path: Pa
     for place, row in enumerate(batch.rows):
         example = examples[feed.table.ids[row]]
         expected = torch.from_numpy(rig.encoder.encode([example.query, example.positives[0]]))
-        found = vectors[[int(inputs.index[role][place, 0]) for role in ("query", "positive")]]
+        found = vectors[[int(inputs.rows[0].index[role][place, 0]) for role in ("query", "positive")]]
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
@@ -67,8 +67,8 @@ def test_streams_bring_what_the_base_says_and_depend_on_the_step_alone(tmp_path:
     feed = rig.trainer.feed
     general = torch.from_numpy(rig.encoder.encode(GENERAL))
     drawn = []
-    for step, _, batch in (next(feed.steps(n)) for n in (0, 1, 1)):
-        inputs = feed.inputs(batch, step, 0.0, "cpu")
+    for step, _, (batch,) in (next(feed.steps(n)) for n in (0, 1, 1)):
+        inputs = feed.inputs((batch,), step, 0.0, "cpu")
         with torch.no_grad():
             now = rig.encoder(inputs.tokens)[inputs.streams["general"]]
         torch.testing.assert_close(now, inputs.frozen["general"], rtol=0, atol=1e-5)
@@ -81,8 +81,8 @@ def test_streams_bring_what_the_base_says_and_depend_on_the_step_alone(tmp_path:
 def test_a_stream_smaller_than_a_step_is_taken_whole(tmp_path: Path) -> None:
     rig = make_rig(tmp_path, regularizers=[{"kind": "distill", "texts_a_step": 10_000}], steps=1)
     rig.trainer.train()
-    step, _, batch = next(rig.trainer.feed.steps(0))
-    assert len(rig.trainer.feed.inputs(batch, step, 0.0, "cpu").frozen["general"]) == len(GENERAL)
+    step, _, (batch,) = next(rig.trainer.feed.steps(0))
+    assert len(rig.trainer.feed.inputs((batch,), step, 0.0, "cpu").frozen["general"]) == len(GENERAL)
 
 
 def test_the_heads_of_objectives_are_part_of_the_unit(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class Batch:
         label: [B] number of a labeled text's label; -1 elsewhere.
         log_chance: [U] logarithm of the chance that a batch has the input among its answers; None: not looked at.
         teacher: role -> [B, K] what a teacher says of the inputs in ``columns``, NaN where it says nothing.
+        part: the table that ``rows`` are of: 0 is that of the training data, the others are those beside it, from 1.
     """
 
     rows: "NDArray[np.int64]"
@@ -78,6 +79,7 @@ class Batch:
     label: "NDArray[np.int64]"
     log_chance: "NDArray[np.float32] | None" = None
     teacher: Mapping[str, "NDArray[np.float32]"] = field(default_factory=dict)
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from acclimate.core.nouns import Batch
-from acclimate.core.seeds import numpy_generator
+from acclimate.core.seeds import derive_seed, numpy_generator
 from acclimate.data.keys import AT_A_TIME, numbered
 from acclimate.data.pairs import PairTable, Ragged
 
@@ -18,60 +19,100 @@ if TYPE_CHECKING:
 
 _TRIES = 64  # batches that a row tries before it accepts a repeated text; the loss masks it there
 
+#: The batches of a step: of which table, 0 or the number of a part, and which of its rows.
+Planned = tuple[tuple[int, "NDArray[np.int64]"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that have batches of their own beside those of the training data: of another task, or of earlier data.
+
+    Attributes:
+        name: of what is drawn for it.
+        table: its rows.
+        task: whose objectives they take; empty: those of the training data.
+        ratio: its batches for each one of the training data.
+        joins: every step of the training data has one of its batches too, instead of steps of their own.
+        positives: how many right answers a row brings at most.
+    """
+
+    name: str
+    table: PairTable
+    task: str = ""
+    ratio: float = 1.0
+    joins: bool = False
+    positives: int = 1
+
+    def batches_beside(self, count: int) -> int:
+        """How many steps of its own it has beside so many of the training data."""
+        return 0 if self.joins else max(1, round(count * self.ratio))
+
+    def batches(self, start: int, stop: int, batch_size: int, seed: int) -> Iterator["NDArray[np.int64]"]:
+        """Rows of its batches, counted over all epochs: each row comes once, in some order, before any comes again."""
+        own = derive_seed(seed, "part", self.name)
+        count, plan = batch_count(len(self.table), batch_size), list["NDArray[np.int64]"]()
+        for number in range(start, stop):
+            turn, place = divmod(number, count)
+            if not plan or place == 0:
+                plan = plan_epoch(self.table, batch_size, own, turn)
+            yield plan[place]
+
 
 def batch_count(rows: int, batch_size: int) -> int:
     """Batches in which every row is once. Sizes are balanced, so that no small last batch is left."""
     return -(-rows // batch_size)
 
 
-def steps_an_epoch(table: PairTable, batch_size: int) -> int:
-    """Batches of an epoch, those of replayed rows among them."""
-    count = batch_count(len(table) - table.replayed, batch_size)
-    return count + _replay_count(table, count)
-
-
-def _replay_count(table: PairTable, count: int) -> int:
-    """Batches of replayed rows beside so many others."""
-    return max(1, round(count * table.replay_share / (1 - table.replay_share))) if table.replayed else 0
+def steps_an_epoch(table: PairTable, batch_size: int, beside: Sequence[Part] = ()) -> int:
+    """Steps of an epoch, those of other parts among them."""
+    count = batch_count(len(table), batch_size)
+    return count + sum(part.batches_beside(count) for part in beside)
 
 
 def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
-    """Every row once, in ``batch_count`` batches whose sizes differ by one at most; and batches of replayed rows.
+    """Every row once, in ``batch_count`` batches whose sizes differ by one at most.
 
     No text occurs in two rows of a batch as long as one of the 64 batches that wait longest has none of the row's.
-    Replayed rows have batches of their own, whose other documents are of their own domain, and come round as often as
-    their share of the batches allows. The result depends on nothing but the table, the batch size, the seed and the
-    epoch.
+    The result depends on nothing but the table, the batch size, the seed and the epoch.
     """
-    rows = len(table) - table.replayed
-    count = batch_count(rows, batch_size)
+    return [rows for ((_, rows),) in plan_steps(table, (), batch_size, seed, epoch)]
+
+
+def plan_steps(table: PairTable, beside: Sequence[Part], batch_size: int, seed: int, epoch: int) -> list[Planned]:
+    """The steps of an epoch: the table's rows as in `plan_epoch`, and batches of the parts, each of one part alone.
+
+    All other documents of a batch are then of its own task and domain. A part goes round on its own, as often as its
+    share of the batches allows.
+    """
+    count = batch_count(len(table), batch_size)
     if table.crowded:  # what the loss masks either way
-        return np.array_split(numpy_generator(seed, "order", epoch).permutation(rows), count)
-    batches = [*_once(table, rows, count, seed, epoch), *_replayed(table, batch_size, count, seed, epoch)]
+        batches = np.array_split(numpy_generator(seed, "order", epoch).permutation(len(table)), count)
+    else:
+        batches = _once(table, count, seed, epoch)
+    steps: list[list[tuple[int, NDArray[np.int64]]]] = [[(0, rows)] for rows in batches]
+    for number, part in enumerate(beside, start=1):
+        several = part.batches_beside(count)
+        first, several = epoch * (several or count), several or count
+        for step, rows in enumerate(part.batches(first, first + several, batch_size, seed)):
+            if part.joins:
+                steps[step].append((number, rows))
+            else:
+                steps.append([(number, rows)])
+    if table.crowded and not beside:
+        return [tuple(step) for step in steps]
     # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
-    order = numpy_generator(seed, "batches", epoch).permutation(len(batches))
-    return [batches[b] for b in order]
+    order = numpy_generator(seed, "batches", epoch).permutation(len(steps))
+    return [tuple(steps[step]) for step in order]
 
 
-def _replayed(table: PairTable, batch_size: int, count: int, seed: int, epoch: int) -> Iterator["NDArray[np.int64]"]:
-    """Batches of replayed rows beside ``count`` others: one order of them after another, cut anew where each ends."""
-    several, size = _replay_count(table, count), min(batch_size, table.replayed)
-    first = len(table) - table.replayed
-    for number in range(epoch * several, (epoch + 1) * several):
-        places = np.arange(number * size, (number + 1) * size)
-        rounds, place = np.divmod(places, table.replayed)
-        orders = {r: numpy_generator(seed, "replay", r).permutation(table.replayed) for r in np.unique(rounds).tolist()}
-        drawn = [orders[r][p] for r, p in zip(rounds.tolist(), place.tolist(), strict=True)]
-        yield first + np.unique(np.array(drawn, dtype=np.int64))  # two rounds may meet in one batch
-
-
-def _once(table: PairTable, number: int, count: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
-    """The first rows of the table, each once, in so many batches."""
+def _once(table: PairTable, count: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
+    """The rows of the table, each once, in so many batches."""
+    number = len(table)
     capacity = [len(part) for part in np.array_split(np.arange(number), count)]
     members = [array("q") for _ in range(count)]
     seen: list[set[int]] = [set() for _ in range(count)]  # the texts of each that other rows have too
     waiting = deque(range(count))  # batches with room, the one that waits longest first
-    texts = _texts(table)[:number]
+    texts = _texts(table)
     shared = np.bincount(texts.ravel()) - np.bincount(texts[texts[:, 0] == texts[:, 1], 0], minlength=texts.max() + 1)
     rows = _crowded_first(texts, shared, numpy_generator(seed, "order", epoch).permutation(number))
     for row, own in _shared_texts(texts, shared, rows):
@@ -214,12 +255,12 @@ def _choose(
 
 
 def epochs(
-    table: PairTable, batch_size: int, seed: int, start_step: int = 0
-) -> Iterator[tuple[int, int, "NDArray[np.int64]"]]:
-    """Endless (step, epoch, rows) from a step on; steps count from 0. Epochs before the start are not planned."""
-    count = steps_an_epoch(table, batch_size)
+    table: PairTable, batch_size: int, seed: int, start_step: int = 0, beside: Sequence[Part] = ()
+) -> Iterator[tuple[int, int, Planned]]:
+    """Endless (step, epoch, batches) from a step on; steps count from 0. Epochs before the start are not planned."""
+    count = steps_an_epoch(table, batch_size, beside)
     epoch, skip = divmod(start_step, count)
     while True:
-        for number, rows in enumerate(plan_epoch(table, batch_size, seed, epoch)[skip:], start=skip):
-            yield epoch * count + number, epoch, rows
+        for number, batches in enumerate(plan_steps(table, beside, batch_size, seed, epoch)[skip:], start=skip):
+            yield epoch * count + number, epoch, batches
         epoch, skip = epoch + 1, 0

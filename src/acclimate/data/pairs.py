@@ -87,8 +87,6 @@ class PairTable:
             itself. An array a row would take memory that grows with the square of the rows.
         share: feature -> share of the rows that it answers, where a few answer most of them.
         crowded: so many rows share their texts that batches without repeated ones cannot be had.
-        replayed: the last rows are of earlier data, in so many rows, with batches of their own.
-        replay_share: their share of the batches, below 1.
     """
 
     ids: Sequence[str]
@@ -105,8 +103,6 @@ class PairTable:
     own_among_positives: bool = False
     share: "NDArray[np.float64] | None" = None
     crowded: bool = False
-    replayed: int = 0
-    replay_share: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -114,6 +110,21 @@ class PairTable:
     def answers(self, row: int) -> int:
         """How many texts are right for a row."""
         return len(self.positives[row]) - self.own_among_positives
+
+    def part(self, start: int, stop: int) -> "PairTable":
+        """Some of the rows, with what is known of all of them."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            query=self.query[rows],
+            positives=self.positives[rows],
+            negatives=self.negatives[rows],
+            relevant=self.relevant[rows],
+            weight=self.weight[rows],
+            target=self.target[rows],
+            label=self.label[rows],
+        )
 
     def with_negatives(self, negatives: Ragged) -> "PairTable":
         """The same rows with other wrong documents [N], some of which may have been numbered after the table was made.

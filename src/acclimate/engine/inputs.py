@@ -1,19 +1,20 @@
 """From planned batches to tensors: which rows and which extra texts make up step n."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from acclimate.core.nouns import GUIDE, Batch
-from acclimate.core.seeds import numpy_generator
-from acclimate.data.batches import assemble, epochs, steps_an_epoch
+from acclimate.core.nouns import Batch
+from acclimate.core.seeds import derive_seed, numpy_generator
+from acclimate.data.batches import Part, assemble, epochs, steps_an_epoch
 from acclimate.data.features import FeatureStore
 from acclimate.data.pairs import PairTable
-from acclimate.engine.unit import Inputs
+from acclimate.engine.unit import Inputs, Rows
 from acclimate.model.encoder import Tokens
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Feed:
         fixed: every step has all rows, the same choice of their positives and negatives, and the same extra texts.
         guide: [F, D] what the untuned encoder says of every text of the store, for objectives that ask.
         renewed: the table of an epoch, where its negatives change; asked again for the same epoch it gives the same.
+        beside: rows of other tasks, and of earlier data.
     """
 
     table: PairTable
@@ -55,28 +57,44 @@ class Feed:
     fixed: bool = False
     guide: "NDArray[np.float32] | None" = None
     renewed: Callable[[int], PairTable] | None = None
+    beside: Sequence[Part] = ()
 
     @property
     def steps_an_epoch(self) -> int:
-        """Steps in which every row is seen once; of replayed rows, as many as have room."""
-        return 1 if self.fixed else steps_an_epoch(self.table, self.batch_size)
+        """Steps in which every row of the table is seen once; of those beside it, as many as have room."""
+        return 1 if self.fixed else steps_an_epoch(self.table, self.batch_size, self.beside)
 
-    def steps(self, start: int) -> Iterator[tuple[int, int, Batch]]:
-        """Endless (step, epoch, batch) from a step on."""
+    def steps(self, start: int) -> Iterator[tuple[int, int, tuple[Batch, ...]]]:
+        """Endless (step, epoch, its batches) from a step on."""
         if self.fixed:
-            batch = self._batch(np.arange(len(self.table)), epoch=0)
-            yield from ((step, step, batch) for step in count(start))
-        for step, epoch, rows in epochs(self.table, self.batch_size, self.seed, start):
-            yield step, epoch, self._batch(rows, epoch)
+            batches = (self._batch(0, np.arange(len(self.table)), epoch=0),)
+            yield from ((step, step, batches) for step in count(start))
+        for step, epoch, planned in epochs(self.table, self.batch_size, self.seed, start, self.beside):
+            yield step, epoch, tuple(self._batch(part, rows, epoch) for part, rows in planned)
 
-    def _batch(self, rows: "NDArray[np.int64]", epoch: int) -> Batch:
-        table = self.table if self.renewed is None else self.renewed(epoch)
-        return assemble(table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
+    def ids(self, batches: Sequence[Batch]) -> list[str]:
+        """The ids of the examples of some batches."""
+        tables = [self.table, *(part.table for part in self.beside)]
+        return [tables[batch.part].ids[row] for batch in batches for row in batch.rows.tolist()]
 
-    def inputs(self, batch: Batch, step: int, progress: float, device: str) -> Inputs:
-        """The tensors of a batch and of the streams' texts at a step."""
-        features, rows, frozen = [batch.unique], {}, {}
-        position = len(batch.unique)
+    def tasks(self, batches: Sequence[Batch]) -> list[str]:
+        """Whose objectives each of some batches takes; empty: those of the training data."""
+        return [self.beside[batch.part - 1].task if batch.part else "" for batch in batches]
+
+    def _batch(self, part: int, rows: "NDArray[np.int64]", epoch: int) -> Batch:
+        if not part:
+            table = self.table if self.renewed is None else self.renewed(epoch)
+            return assemble(table, rows, self.seed, epoch, positives=self.positives, negatives=self.negatives)
+        of = self.beside[part - 1]
+        seed = derive_seed(self.seed, "part", of.name)
+        found = assemble(of.table, rows, seed, epoch, positives=of.positives, negatives=self.negatives)
+        return replace(found, part=part)
+
+    def inputs(self, batches: Sequence[Batch], step: int, progress: float, device: str) -> Inputs:
+        """The tensors of the batches of a step and of the streams' texts."""
+        features, rows, frozen = [batch.unique for batch in batches], {}, {}
+        ends = np.cumsum([len(texts) for texts in features]).tolist()
+        position = ends[-1]
         for name, stream in self.streams.items():
             if not stream.size:
                 continue
@@ -86,22 +104,32 @@ class Feed:
             rows[name] = slice(position, position + len(chosen))
             frozen[name] = torch.from_numpy(stream.frozen[chosen]).to(device)
             position += len(chosen)
-        if self.guide is not None:
-            frozen[GUIDE] = torch.from_numpy(self.guide[batch.unique]).to(device)
         texts = np.concatenate(features)
         return Inputs(
             texts=texts,
             tokens=self.tokens(texts, device),
-            index={role: torch.from_numpy(column).to(device) for role, column in batch.columns.items()},
-            relevant=torch.from_numpy(batch.relevant).to(device),
-            weight=torch.from_numpy(batch.weight).to(device),
-            target=torch.from_numpy(batch.target).to(device),
-            label=torch.from_numpy(batch.label).to(device),
+            rows=tuple(
+                self._rows(batch, task, slice(end - len(batch.unique), end), device)
+                for batch, task, end in zip(batches, self.tasks(batches), ends, strict=True)
+            ),
             progress=progress,
             streams=rows,
             frozen=frozen,
-            log_chance=None if batch.log_chance is None else torch.from_numpy(batch.log_chance).to(device),
-            teacher={role: torch.from_numpy(scores).to(device) for role, scores in batch.teacher.items()},
+        )
+
+    def _rows(self, batch: Batch, task: str, at: slice, device: str) -> Rows:
+        tensor: Callable[[NDArray[Any]], Tensor] = lambda array: torch.from_numpy(array).to(device)  # noqa: E731
+        return Rows(
+            task=task,
+            at=at,
+            index={role: tensor(column) for role, column in batch.columns.items()},
+            relevant=tensor(batch.relevant),
+            weight=tensor(batch.weight),
+            target=tensor(batch.target),
+            label=tensor(batch.label),
+            log_chance=None if batch.log_chance is None else tensor(batch.log_chance),
+            teacher={role: tensor(scores) for role, scores in batch.teacher.items()},
+            guide=None if self.guide is None else tensor(self.guide[batch.unique]),
         )
 
     def tokens(self, texts: "NDArray[np.int64]", device: str) -> Tokens:

@@ -207,10 +207,10 @@ class Trainer:
     def _train_on(self) -> bool:
         """Trains to the end or to a rollback; True when ``stop`` gave a reason before the end."""
         settings, progress = self.settings, self.progress
-        for asked, (step, epoch, batch) in _timed(self.feed.steps(progress.step)):
+        for asked, (step, epoch, batches) in _timed(self.feed.steps(progress.step)):
             before = self._position()
             self._open_groups(before / settings.steps)
-            self._log(self._take_step(asked, step, epoch, batch))
+            self._log(self._take_step(asked, step, epoch, batches))
             progress.step = step + 1
             after = self._position()
             progress.finished = after >= settings.steps
@@ -237,13 +237,13 @@ class Trainer:
         by_time = self.progress.seconds / self.settings.time_limit
         return max(self.progress.step, min(1.0, by_time) * self.settings.steps)
 
-    def _take_step(self, asked: float, step: int, epoch: int, batch: Batch) -> dict[str, Any]:
-        """One optimizer step, whose batch was asked for at that time; returns its record."""
+    def _take_step(self, asked: float, step: int, epoch: int, batches: Sequence[Batch]) -> dict[str, Any]:
+        """One optimizer step, whose batches were asked for at that time; returns its record."""
         settings, progress = self.settings, self.progress
         record = self._record(step, epoch)
         self.optimizer.schedule(self._position(), settings.steps, settings.warmup_steps, progress.lr_factor)
         moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
-        inputs = self._with_states(self.feed.inputs(batch, step, record["progress"], settings.device))
+        inputs = self._with_states(self.feed.inputs(batches, step, record["progress"], settings.device))
         figures: list[dict[str, Any]] = []  # of each call of the closure
         try:
             told = self.optimizer.step(lambda: self._closure(step, inputs, figures), moves)
@@ -251,7 +251,8 @@ class Trainer:
             if self._pulls:
                 rates = self.optimizer.rates()
                 pull_back(self.parameters, self._pulls, {name: rates[group] for name, group in self._group_of.items()})
-            if spikes := find_spikes(progress.log_norms, record["grad_norm_by_block"]):
+            of = ", ".join(filter(None, self.feed.tasks(batches)))
+            if spikes := find_spikes(progress.log_norms, record["grad_norm_by_block"], of):
                 record["spike"] = spikes
             progress.skipped_in_a_row = 0
         except _NonFiniteError as problem:
@@ -265,9 +266,9 @@ class Trainer:
             ratios = update_ratios(moves, self._block_of)
             record["update_ratio_by_block"] = {block: _json_number(ratio) for block, ratio in ratios.items()}
         record["lr"] = self.optimizer.rates()
-        record["rows"] = [self.feed.table.ids[row] for row in batch.rows.tolist()]
+        record["rows"] = self.feed.ids(batches)
         progress.seconds += time.perf_counter() - asked
-        progress.examples += len(batch.rows) * len(figures)
+        progress.examples += len(record["rows"]) * len(figures)
         record["seconds"] = round(progress.seconds, 4)
         return record
 
@@ -311,7 +312,7 @@ class Trainer:
         combine = None if self._rule is None else partial(self._combined, self._rule, step)
         if not progress.tokens_a_pass:
             progress.tokens_a_pass = tokens_that_fit(self.unit, inputs.tokens, within, settings.device)
-        tokens, rows = len(inputs.tokens.ids), len(inputs.weight)
+        tokens, rows = len(inputs.tokens.ids), sum(len(rows.weight) for rows in inputs.rows)
         while True:
             passes = max(-(-tokens // progress.tokens_a_pass), -(-rows // settings.micro_batch))
             try:

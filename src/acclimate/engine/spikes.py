@@ -18,18 +18,19 @@ _FLOOR = math.log(2) / _DEVIATIONS  # where a block is very even, a spike is sti
 _DIGITS = 4  # of a logarithm: the history is saved with each checkpoint, and the rule needs no more
 
 
-def find_spikes(history: dict[str, list[float]], norms: Mapping[str, float]) -> list[str]:
+def find_spikes(history: dict[str, list[float]], norms: Mapping[str, float], of: str = "") -> list[str]:
     """The blocks whose gradient spikes, in the order of ``norms``; adds the step to the history.
 
     Args:
-        history: block -> logarithms of its last norms, oldest first. Changed in place.
+        history: block, behind whose it is -> logarithms of its last norms, oldest first. Changed in place.
         norms: block -> norm of its gradient, finite. A norm of 0 is no spike and is not remembered.
+        of: whose gradients they are: those of different tasks are not compared.
     """
     found = []
     for block, norm in norms.items():
         if norm == 0.0:
             continue
-        value, past = round(math.log(norm), _DIGITS), history.setdefault(block, [])
+        value, past = round(math.log(norm), _DIGITS), history.setdefault(f"{of}/{block}" if of else block, [])
         if is_spike(value, past):
             found.append(block)
         past.append(value)

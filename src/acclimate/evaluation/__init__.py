@@ -3,10 +3,19 @@
 from acclimate.evaluation.article import evaluate_embeddings
 from acclimate.evaluation.gate import Verdict, judge, passes
 from acclimate.evaluation.outcome import GeneralOutcome, Outcome
-from acclimate.evaluation.suite import Encode, compare, compare_general, evaluate, evaluate_general
+from acclimate.evaluation.suite import (
+    MEAN,
+    Encode,
+    compare,
+    compare_general,
+    evaluate,
+    evaluate_general,
+    evaluate_together,
+)
 from acclimate.evaluation.tasks import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 
 __all__ = [
+    "MEAN",
     "ClassificationTask",
     "Encode",
     "GeneralOutcome",
@@ -21,6 +30,7 @@ __all__ = [
     "evaluate",
     "evaluate_embeddings",
     "evaluate_general",
+    "evaluate_together",
     "judge",
     "passes",
 ]

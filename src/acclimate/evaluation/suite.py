@@ -30,6 +30,9 @@ from acclimate.evaluation.vectors import Floats, Rows, Vectors, as_vectors, unit
 Encode: TypeAlias = Callable[[Sequence[str], str], NDArray[np.float32]]
 """Texts and their role, ``"query"`` or ``"document"``, -> vectors ``[N, D]``."""
 
+MEAN = "mean"
+"""The unweighted mean of the main metrics of several tasks."""
+
 SYMMETRIC_ROLE = "document"
 """For texts that search for nothing: the role that ``encode`` has by default, so what users get is what is scored."""
 
@@ -69,6 +72,20 @@ def evaluate_general(tasks: Sequence[Task], encode: Encode) -> GeneralOutcome:
     if not names or len(set(names)) < len(names):
         raise DataError(f"general tasks are {names}", "give at least one task, each with a name of its own")
     return GeneralOutcome(tuple(evaluate(task, encode) for task in tasks))
+
+
+def evaluate_together(task: Task, beside: Mapping[str, Task], encode: Encode) -> dict[str, float]:
+    """The metrics of a task, and ``NAME/metric`` of those beside it, with ``mean``: of the main metrics of all.
+
+    Without any beside it there is no mean.
+    """
+    first = evaluate(task, encode)
+    others = {name: evaluate(other, encode) for name, other in beside.items()}
+    if not others:
+        return first.metrics
+    named = {f"{name}/{key}": value for name, outcome in others.items() for key, value in outcome.metrics.items()}
+    mean = float(np.mean([outcome.main for outcome in (first, *others.values())]))
+    return {**first.metrics, **named, MEAN: mean}
 
 
 def compare(before: Outcome, after: Outcome, seed: int, *, resamples: int = RESAMPLES) -> dict[str, Comparison]:

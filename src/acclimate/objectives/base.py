@@ -63,10 +63,13 @@ class Objective(nn.Module):
 class ObjectiveSpec(Spec):
     """The settings of an objective. ``weight`` multiplies its loss in the sum.
 
+    ``task`` is the task of `data.tasks` whose rows it learns from; without one, it learns from those of TRAIN.
+
     ``matryoshka``: numbers of leading dimensions whose vectors, scaled to length one, take the loss too, summed with
     that of the whole vectors (Kusupati et al. 2022): a search stack may cut the vectors there then.
     """
 
+    task: str = ""
     weight: float = 1.0
     matryoshka: Annotated[tuple[PositiveInt, ...], Field(json_schema_extra={"uniqueItems": True})] = ()
 
@@ -74,6 +77,11 @@ class ObjectiveSpec(Spec):
     rows: ClassVar[tuple[str, ...]] = ("pairs", "labeled")
     #: Whether it reads ``step.teacher``.
     taught: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """What its loss is called in ``metrics.jsonl``."""
+        return f"{self.task}_{self.kind}" if self.task else self.kind
 
     @abstractmethod
     def build(self, facts: Facts) -> Objective:

@@ -14,7 +14,7 @@ from acclimate.data.vocabulary import VOCABULARIES
 from acclimate.gradient_rules import GRADIENT_RULES
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
-from acclimate.recipe.tree import Recipe
+from acclimate.recipe.tree import Recipe, TaskSettings
 from acclimate.regularizers import REGULARIZERS
 
 Keys = list[str | int]
@@ -78,6 +78,8 @@ def _known_keys(keys: Keys, tree: Mapping[Any, Any]) -> list[str]:
     if len(keys) == 1:
         return sorted([*Recipe.model_fields, "objective"])
     table = next((_TABLES[str(key)] for key in keys[:-1] if key in _TABLES), None)
+    if keys[:2] == ["data", "tasks"] and len(keys) > 3:
+        return sorted(TaskSettings.model_fields)
     if table is None:
         return sorted(type(getattr(Recipe(), first)).model_fields)
     spec: Any = tree

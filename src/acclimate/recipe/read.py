@@ -81,13 +81,15 @@ def _load(path: Path) -> tuple[dict[str, Any], yaml.Node | None]:
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:
     """Sets a value by dotted key. A technique given by name (``method: full``) becomes a mapping to take settings."""
     *parents, last = key.split(".")
-    for parent in parents:
-        child = tree.get(parent)
+    for place, parent in enumerate(parents):
+        child, done = tree.get(parent), parents[:place]
         match child:
             case dict():
                 pass
             case str() if parent in ("method", "objective", "mining", "vocabulary", "gradients"):
                 tree[parent] = {"kind": child}
+            case str() if done == ["data", "tasks"]:
+                tree[parent] = {"train": child}
             case None:
                 tree[parent] = {}
             case _:

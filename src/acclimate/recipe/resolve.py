@@ -1,9 +1,12 @@
 """Decides every ``auto`` from the data and the machine, and says why."""
 
-from dataclasses import dataclass, fields, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from acclimate.core.errors import UsageError
+from acclimate.core.specs import closest
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
 from acclimate.methods import Method
@@ -37,6 +40,15 @@ L2_RANGE = (0.001, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What a plan depends on of a task beside that of TRAIN; as in `Facts`."""
+
+    rows: int
+    kind: Literal["pairs", "scored", "labeled"]
+    taught: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a plan depends on.
 
@@ -52,6 +64,7 @@ class Facts:
         table_scale: the root mean square of a base that is nothing but a table, None for all others.
         reads: what the base encodes.
         taught: whether rows have a teacher's scores.
+        tasks: those beside that of TRAIN.
     """
 
     rows: int
@@ -65,6 +78,7 @@ class Facts:
     table_scale: float | None = None
     reads: Literal["texts", "ids"] = "texts"
     taught: bool = False
+    tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     method = Full() if recipe.method == "auto" else recipe.method
     method.check_rows(facts.kind)
     searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
+    _check_tasks(recipe)
     if searches:
         _check_line_search(training, recipe.data, facts.rows)
         _check_pulls(recipe)
@@ -146,15 +161,15 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
     )
-    for objective in decided.objectives:
-        _check_rows(objective, facts.kind)
+    _check_objectives(decided.objectives, facts)
     _check_teacher(decided.objectives, recipe.data, facts)
     rule = _gradient_rule(recipe, decided)
     mining = _mining(recipe.data, decided, facts.kind)
     resolved = _written(recipe, decided)
     reasons = (
         f"method {method.kind}: {method.summary}",
-        *(f"objective {o.kind}: {o.summary}" for o in decided.objectives),
+        *(f"objective {o.kind}{_of_task(o)}: {o.summary}" for o in decided.objectives),
+        *_shares(recipe.data, facts),
         *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
         *rule,
         *mining,
@@ -188,7 +203,10 @@ def _defaults(facts: Facts, method: Method, given_lr: float | Literal["auto"], *
     texts = facts.reads == "texts"
     infonce = InfoNCESpec() if texts else InfoNCESpec(symmetric=False, temperature=_TEMPERATURE_OF_IDS)
     found = _Defaults(
-        objectives=(CoSentSpec() if facts.kind == "scored" else infonce,),
+        objectives=(
+            CoSentSpec() if facts.kind == "scored" else infonce,
+            *(_objective(name, task.kind) for name, task in facts.tasks.items()),
+        ),
         regularizers=(DistillSpec(),) if texts else (),
         batch_size=64,
         lr=method.default_lr,
@@ -210,6 +228,58 @@ def _defaults(facts: Facts, method: Method, given_lr: float | Literal["auto"], *
         found = replace(found, batch_size=facts.rows, lr=_FIRST_STEP, weight_decay=0.0)
         found = replace(found, epochs=_ITERATIONS, precision="fp32")
     return found
+
+
+def _objective(task: str, kind: str) -> ObjectiveSpec:
+    return CoSentSpec(task=task) if kind == "scored" else InfoNCESpec(task=task)
+
+
+def _of_task(objective: ObjectiveSpec) -> str:
+    return f" (task {objective.task})" if objective.task else ""
+
+
+def _check_tasks(recipe: Recipe) -> None:
+    """Settings of several tasks that cannot act."""
+    data = recipe.data
+    temperature = data.task_temperature != DataSettings.model_fields["task_temperature"].default
+    if not data.tasks:
+        for name, given in (("tasks_a_step", data.tasks_a_step != "one"), ("task_temperature", temperature)):
+            if given:
+                raise UsageError(f"data.{name}={getattr(data, name)} cannot act without data.tasks", "name a task")
+        return
+    if temperature and data.tasks_a_step == "all":
+        problem = "data.task_temperature cannot act with data.tasks_a_step=all, where every step has all tasks"
+        raise UsageError(problem, "leave one of them out")
+    if OPTIMIZERS[recipe.training.optimizer].line_search:
+        problem = f"data.tasks cannot act with optimizer {recipe.training.optimizer}, whose every step takes all rows"
+        raise UsageError(problem, "leave it out, or take optimizer adamw")
+
+
+def _check_objectives(objectives: tuple[ObjectiveSpec, ...], facts: Facts) -> None:
+    """Whether every objective has rows that it can learn from, and every task an objective."""
+    known = list(facts.tasks)
+    for objective in objectives:
+        if objective.task and objective.task not in facts.tasks:
+            hint = closest(objective.task, known) or (f"known are {', '.join(known)}" if known else "name its file")
+            raise UsageError(f"objective {objective.kind} is of task {objective.task!r}, not in data.tasks", hint)
+        _check_rows(objective, facts.tasks[objective.task].kind if objective.task else facts.kind)
+    for task in ("", *known):
+        if task not in {objective.task for objective in objectives}:
+            whose, named = (f"task {task}", f", task: {task}") if task else ("TRAIN", "")
+            problem = f"no objective learns from the rows of {whose}"
+            raise UsageError(problem, f"add one to objectives, as {{kind: infonce{named}}}")
+
+
+def _shares(data: DataSettings, facts: Facts) -> tuple[str, ...]:
+    """What a plan says of how often tasks come."""
+    if not facts.tasks:
+        return ()
+    rows = {"TRAIN": facts.rows, **{name: task.rows for name, task in facts.tasks.items()}}
+    if data.tasks_a_step == "all":
+        return (f"every step has a batch of each task: {', '.join(rows)}",)
+    weight = {name: count ** (1 / data.task_temperature) for name, count in rows.items()}
+    told = ", ".join(f"{name} {value / sum(weight.values()):.0%} ({rows[name]} rows)" for name, value in weight.items())
+    return (f"steps of each task: {told}",)
 
 
 def _written(recipe: Recipe, decided: Decided) -> Recipe:
@@ -262,8 +332,11 @@ def _gradient_rule(recipe: Recipe, decided: Decided) -> tuple[str, ...]:
     if OPTIMIZERS[decided.optimizer].line_search:
         remedy = "leave one of them out"
         raise UsageError(f"{problem} gives what is no loss's gradient, and {decided.optimizer} needs that", remedy)
-    if missing := rule.check(len(decided.objectives), len(decided.regularizers)):
-        raise UsageError(f"{problem} {missing}", "name one under regularizers, or leave gradients out")
+    of_task = Counter(objective.task for objective in decided.objectives)
+    apart = recipe.data.tasks_a_step == "one"  # then a step has the terms of one task alone
+    if missing := rule.check(max(of_task.values()) if apart else of_task.total(), len(decided.regularizers)):
+        together = "take data.tasks_a_step=all, or " if apart and len(of_task) > 1 else ""
+        raise UsageError(f"{problem} {missing}", f"{together}name one under regularizers, or leave gradients out")
     return (f"gradients {rule.kind}: {rule.summary}",)
 
 
@@ -286,6 +359,11 @@ def _untaught(objectives: tuple[ObjectiveSpec, ...], facts: Facts) -> tuple[str,
 def _check_teacher(objectives: tuple[ObjectiveSpec, ...], data: DataSettings, facts: Facts) -> None:
     """Whether somebody says what objectives want to learn, of all documents that they take."""
     taught, miner = [objective for objective in objectives if objective.taught], data.mining
+    for objective in taught:
+        if objective.task and not facts.tasks[objective.task].taught:
+            problem = f"objective {objective.kind} learns from a teacher's scores, and task {objective.task} has none"
+            raise UsageError(problem, "give its file columns pos_scores and neg_scores")
+    taught, own = ([o for o in some if not o.task] for some in (taught, objectives))
     if not taught:
         return
     wants = f"objective {taught[0].kind} learns from a teacher's scores of negatives"
@@ -296,7 +374,7 @@ def _check_teacher(objectives: tuple[ObjectiveSpec, ...], data: DataSettings, fa
     if not facts.taught:
         remedy = "give columns pos_scores and neg_scores, or data.mining of kind cross_encoder"
         raise UsageError(f"{wants}, and the rows have none", remedy)
-    if miner != "none" and (miner.epochs_to_next is not None or taught == list(objectives)):
+    if miner != "none" and (miner.epochs_to_next is not None or taught == own):
         problem = f"{wants}, and those of data.mining={miner.kind} have none"
         raise UsageError(problem, "leave it out, or take kind cross_encoder")
 

@@ -1,5 +1,6 @@
 """A whole run as one frozen, typed tree. Every field acts, or its value is an error."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -47,10 +48,30 @@ def seconds_of(value: object) -> object:
 Seconds = Annotated[PositiveFloat, BeforeValidator(seconds_of)]
 
 
+def _task_name(name: str) -> str:
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", name):  # it names a folder of heads, and keys of metrics
+        raise ValueError("should be a name of letters, digits, - and _, a letter first")
+    return name
+
+
 def _named(label_texts: dict[str, str] | str) -> dict[str, str] | str:
     if isinstance(label_texts, str) and label_texts != "none" and NAME not in label_texts:
         raise ValueError(f"should be texts by label, or a pattern with {NAME} where the label goes")
     return label_texts
+
+
+class TaskSettings(Settings):
+    """A task beside that of TRAIN: its examples, and what it is scored on, as for TRAIN."""
+
+    train: str
+    dev: str = "split"
+    test: str = "split"
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_is_short_for_train(cls, value: object) -> object:
+        return {"train": value} if isinstance(value, str) else value
 
 
 class DataSettings(Settings):
@@ -62,6 +83,11 @@ class DataSettings(Settings):
     nearest, in training and in scoring, and nothing is fitted beside the encoder. ``mining`` gives each row of pairs
     wrong documents that look right, beside the wrong ones that the file has; a step takes ``negatives_a_row`` of both.
     ``replay`` is a file of earlier data of the same kind, that is to be kept: ``replay_share`` of the batches are its.
+
+    ``tasks`` are further tasks that the same encoder learns, by name: a file of examples each, of any kind, or with
+    ``dev``, ``test`` and ``columns`` of its own. Batches are of one task alone. With ``tasks_a_step: one`` a step has
+    one batch, and a task with n examples has a share of the steps in proportion to ``n ** (1 / task_temperature)``;
+    with ``all`` every step of TRAIN has a batch of each.
     """
 
     train: str = ""
@@ -76,6 +102,9 @@ class DataSettings(Settings):
     mining: AnyMiner | Literal["none"] = "none"
     replay: str = "none"
     replay_share: Share = 0.1
+    tasks: dict[Annotated[str, AfterValidator(_task_name)], TaskSettings] = Field(default_factory=dict)
+    tasks_a_step: Literal["one", "all"] = "one"
+    task_temperature: Annotated[float, Field(ge=1)] = 2.0
     label_texts: Annotated[dict[str, str] | str, AfterValidator(_named)] = "none"
     dev_share: Share = 0.1
     test_share: Share = 0.1

@@ -30,6 +30,7 @@ class _Page:
     origin: Table
     primary: str | None
     test: list[MetricRow]
+    tasks: list[tuple[str, list[MetricRow], str]]
     general: list[MetricRow]
     general_rest: list[MetricRow]
     change: Figure | None
@@ -80,6 +81,10 @@ def _page(run: RunFiles, *, texts: bool) -> _Page:
         origin=_origin(run),
         primary=primary,
         test=metric_rows(scores.get("test") or {}, primary),
+        tasks=[
+            (name, metric_rows(task, task["primary_metric"]), task["primary_metric"])
+            for name, task in (scores.get("tasks") or {}).items()
+        ],
         general=[row for row in general if is_main(row.name)],
         general_rest=[row for row in general if not is_main(row.name)],
         change=change_figure(scores),

@@ -14,7 +14,9 @@ def model_card(scores: dict[str, Any], data_sha256: str, command: str, *, standa
         command: that made the model.
         standard: whether standard modules say all of it.
     """
-    rows = [_row(name, scores["test"]) for name in scores["test"]["delta"]]
+    rows = [_row(name, name, scores["test"]) for name in scores["test"]["delta"]]
+    for task, part in scores.get("tasks", {}).items():
+        rows += [_row(f"{task}: {name}", name, part) for name in part["delta"]]
     before, after = (scores["general"][side].get("score") for side in ("before", "after"))
     kept = f" General score (what must not be forgotten): {before:.4f} -> {after:.4f}." if before is not None else ""
     return "\n".join(
@@ -44,8 +46,8 @@ def model_card(scores: dict[str, Any], data_sha256: str, command: str, *, standa
     )
 
 
-def _row(name: str, test: dict[str, Any]) -> str:
+def _row(title: str, name: str, test: dict[str, Any]) -> str:
     delta = test["delta"][name]
     low, high = delta["ci95"]
     numbers = f"{test['before'][name]:.4f} | {test['after'][name]:.4f}"
-    return f"| {name} | {numbers} | {delta['value']:+.4f} ({low:+.4f} to {high:+.4f}) |"
+    return f"| {title} | {numbers} | {delta['value']:+.4f} ({low:+.4f} to {high:+.4f}) |"

@@ -12,7 +12,7 @@ import torch
 
 from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, UsageError
 from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
-from acclimate.data.examples import Example, Kind
+from acclimate.data.examples import Dataset, Example, Kind
 from acclimate.data.items import ItemRows
 from acclimate.data.pairs import PairTable, TextNumbers
 from acclimate.data.roles import TEACHER
@@ -21,6 +21,7 @@ from acclimate.engine.loop import Callbacks, Progress, Trainer
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import check_precision, fastest_precision
 from acclimate.evaluation import (
+    MEAN,
     ClassificationTask,
     Encode,
     GeneralOutcome,
@@ -31,6 +32,7 @@ from acclimate.evaluation import (
     compare_general,
     evaluate,
     evaluate_general,
+    evaluate_together,
     judge,
     passes,
 )
@@ -44,7 +46,7 @@ from acclimate.model.static import mean_square
 from acclimate.model.store import load_encoder, reads_ids, save_encoder
 from acclimate.model.vocabulary import add_words
 from acclimate.recipe.read import write_recipe
-from acclimate.recipe.resolve import Facts, Plan, resolve
+from acclimate.recipe.resolve import Facts, Plan, TaskFacts, resolve
 from acclimate.recipe.tree import Recipe
 from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
@@ -57,7 +59,7 @@ from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
-from acclimate.runs.training import Sizes, build_trainer, facts_of, heads_of
+from acclimate.runs.training import Sizes, TaskRows, build_trainer, facts_of, heads_of
 from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.workspace import MetricsLog, Workspace
 
@@ -171,23 +173,23 @@ class _Run:
         """All stages in order."""
         self._write_start()
         train = self._with_negatives()
-        before, general_before = self._score_base()
+        before = self._score_base()
         self._add_words()
         trainer, sizes, progress = self._train(train)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
             merged: dict[str, Any] = {"alpha": 0.0, "trials": []}
             self.encoder = self._load_base()
-            after, general_after = before, general_before
+            after = before
         else:
             merged = self._merge(trainer)
             self.encoder.heads = heads_of(trainer.unit)  # a head of the base's vectors would not tell these apart
             self._write_delta(trainer, sizes)
             self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
-            after, general_after = self._score(self._encode)
-        scores = self._judge(before, after, general_before, general_after, progress, sizes, merged)
-        self._save(scores, before, after)
+            after = self._score(self._encode)
+        scores = self._judge(before, after, progress, sizes, merged)
+        self._save(scores, before.test, after.test)
         self.show.result(scores, self.workspace.path)
         return scores
 
@@ -207,7 +209,7 @@ class _Run:
         facts = Facts(
             rows=len(self.prepared.train),
             kind=_KINDS[self.prepared.kind],  # type: ignore[arg-type]
-            main_metric=self.prepared.dev.main_metric,
+            main_metric=MEAN if self.prepared.tasks else self.prepared.dev.main_metric,
             base_max_length=self.encoder.max_length,
             base_distance=self._base_distance(),
             device=device,
@@ -215,10 +217,14 @@ class _Run:
             packs=torch.device(device).type == "cpu" and self.encoder.packs,
             table_scale=mean_square(self.encoder.token_embedding().weight) if self.encoder.depth == 1 else None,
             reads=self.encoder.reads,
-            taught=not set(TEACHER).isdisjoint(self.prepared.dataset.roles.values()),
+            taught=_has_teacher(self.prepared.dataset),
+            tasks={
+                name: TaskFacts(len(task.train), _KINDS[task.dataset.kind], _has_teacher(task.dataset))  # type: ignore[arg-type]
+                for name, task in self.prepared.tasks.items()
+            },
         )
         plan = resolve(self.request.recipe, facts)
-        known, wanted = higher_is_better(self.prepared.dev), plan.decided.keep_best
+        known, wanted = self._higher_is_better(), plan.decided.keep_best
         if wanted not in known:
             raise UsageError(f"evaluation.keep_best={wanted!r} can't choose here", f"take {' or '.join(known)}")
         check_precision(plan.decided.device, plan.decided.precision)
@@ -230,13 +236,20 @@ class _Run:
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
         for spec in plan.decided.regularizers:
             spec.build().begin(groups)
-        seen = facts_of(self.prepared.train, self.prepared.kind, trial)
+        seen = {"": facts_of(self.prepared.train, self.prepared.kind, trial)}
+        seen |= {name: facts_of(task.train, task.dataset.kind, trial) for name, task in self.prepared.tasks.items()}
         for objective in plan.decided.objectives:
-            if objective.at_all_sizes(seen).guided and self.encoder.reads == "ids":
+            if objective.at_all_sizes(seen[objective.task]).guided and self.encoder.reads == "ids":
                 raise UsageError(
                     f"objective {objective.kind} asks the base of texts, and these are ids", "take infonce"
                 )
         return plan
+
+    def _higher_is_better(self) -> list[str]:
+        """The dev metrics by which the best weights can be chosen."""
+        tasks = self.prepared.tasks
+        of_tasks = [f"{name}/{metric}" for name, task in tasks.items() for metric in higher_is_better(task.dev)]
+        return [*higher_is_better(self.prepared.dev), *of_tasks, *([MEAN] if tasks else [])]
 
     def _mining_of(self, recipe: Recipe) -> Mining | None:
         miner, prepared, seed = recipe.data.mining, self.prepared, recipe.training.seed
@@ -269,24 +282,35 @@ class _Run:
         self.show.data(prepared)
         self.show.plan(self.plan)
 
-    def _score_base(self) -> tuple[Outcome, GeneralOutcome]:
-        cached = self.workspace.cache / "before.npz", self.workspace.cache / "general_before.npz"
-        if all(path.is_file() for path in cached):
-            with np.load(cached[0], allow_pickle=False) as test, np.load(cached[1], allow_pickle=False) as general:
-                return Outcome.from_arrays(dict(test)), GeneralOutcome.from_arrays(dict(general))
+    def _score_base(self) -> "_Scored":
+        cached = {name: self.workspace.cache / f"{name}_before.npz" for name in ("test", "tasks", "general")}
+        if all(path.is_file() for path in cached.values()):
+            found = {}
+            for name, path in cached.items():
+                with np.load(path, allow_pickle=False) as arrays:
+                    found[name] = dict(arrays)
+            tasks, general = (GeneralOutcome.from_arrays(found[name]) for name in ("tasks", "general"))
+            return _Scored(Outcome.from_arrays(found["test"]), tasks.outcomes, general)
         self.show.stage("before", "scoring the base")
-        before, general_before = self._score(self._encode_base())
-        _save_arrays(cached[0], before.to_arrays())
-        _save_arrays(cached[1], general_before.to_arrays())
-        self.show.scores(before.metrics, general_before.metrics.get("score"))
-        return before, general_before
+        before = self._score(self._encode_base())
+        _save_arrays(cached["test"], before.test.to_arrays())
+        _save_arrays(cached["tasks"], GeneralOutcome(before.tasks).to_arrays())
+        _save_arrays(cached["general"], before.general.to_arrays())
+        self.show.scores(before.test.metrics, before.general.metrics.get("score"))
+        return before
 
-    def _score(self, encode: Encode) -> tuple[Outcome, GeneralOutcome]:
-        return evaluate(self.prepared.test, encode), self._general(self.prepared.general_test, encode)
+    def _score(self, encode: Encode) -> "_Scored":
+        prepared = self.prepared
+        test, tasks = evaluate(prepared.test, encode), [evaluate(t.test, encode) for t in prepared.tasks.values()]
+        general = prepared.general_test  # none: no text is read, so none is forgotten
+        return _Scored(test, tuple(tasks), evaluate_general(general, encode) if general else GeneralOutcome(()))
 
-    @staticmethod
-    def _general(tasks: Sequence[Task], encode: Encode) -> GeneralOutcome:
-        return evaluate_general(tasks, encode) if tasks else GeneralOutcome(())  # no text is read, so none is forgotten
+    def _evaluate_dev(self) -> dict[str, float]:
+        return evaluate_together(self.prepared.dev, self._dev_beside, self._encode_dev)
+
+    @property
+    def _dev_beside(self) -> dict[str, Task]:
+        return {name: task.dev for name, task in self.prepared.tasks.items()}
 
     def _encode(self, texts: Sequence[str], role: str) -> np.ndarray:
         """Test vectors are always float32, so that `evaluate` finds the same figures on any machine."""
@@ -336,7 +360,7 @@ class _Run:
         stop = Stop()
         log: list[MetricsLog] = []
         callbacks = Callbacks(
-            evaluate=lambda: evaluate(self.prepared.dev, self._encode_dev).metrics,
+            evaluate=self._evaluate_dev,
             log=lambda record: (log[0].append(record), self.show.record(record))[0],  # type: ignore[func-returns-value]
             stop=stop.reason,
         )
@@ -352,6 +376,7 @@ class _Run:
             self._untuned,
             self._renewal,
             self.prepared.replay,
+            [TaskRows(name, task.dataset.kind, task.train) for name, task in self.prepared.tasks.items()],
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         self._base_weights = base
@@ -385,7 +410,7 @@ class _Run:
         def score(encoder: "Encoder | None" = None) -> tuple[float, float]:
             reading = (encoder or self.encoder).reading
             encode = partial(self._encode_dev, encoder=encoder)
-            return dev_scores(prepared.dev, keep, prepared.general_dev, encode, reading)
+            return dev_scores(prepared.dev, keep, prepared.general_dev, encode, reading, self._dev_beside)
 
         if self.plan.decided.method.starts_as_base and self._vocabulary is None:
             blend(trainer.parameters, base, tuned, 0.0)
@@ -419,20 +444,30 @@ class _Run:
 
     def _judge(
         self,
-        before: Outcome,
-        after: Outcome,
-        general_before: GeneralOutcome,
-        general_after: GeneralOutcome,
+        before: "_Scored",
+        after: "_Scored",
         progress: Progress,
         sizes: Sizes,
         merged: dict[str, Any],
     ) -> dict[str, Any]:
         seed = self.recipe.training.seed
-        delta = compare(before, after, seed)
-        general_delta = compare_general(general_before, general_after, seed) if general_before.outcomes else {}
+        delta = compare(before.test, after.test, seed)
+        general_delta = compare_general(before.general, after.general, seed) if before.general.outcomes else {}
+        both = list(zip(before.tasks, after.tasks, strict=True))
+        deltas = {one.task: compare(one, other, seed) for one, other in both}
+        tasks = {
+            one.task: {
+                "primary_metric": one.main_metric,
+                "before": one.metrics,
+                "after": other.metrics,
+                "delta": deltas[one.task],
+            }
+            for one, other in both
+        }
         verdict = judge(
-            delta[before.main_metric],
+            delta[before.test.main_metric],
             general_delta.get("score"),
+            delta_tasks={one.task: deltas[one.task][one.main_metric] for one in before.tasks},
             general_drop_limit=self.recipe.evaluation.general_drop_limit,
             strict=self.request.strict,
             diverged=progress.diverged,
@@ -442,9 +477,14 @@ class _Run:
             "schema": SCHEMA,
             "method": self.plan.decided.method.kind,
             "base": self.recipe.base,
-            "primary_metric": before.main_metric,
-            "test": {"before": before.metrics, "after": after.metrics, "delta": delta},
-            "general": {"before": general_before.metrics, "after": general_after.metrics, "delta": general_delta},
+            "primary_metric": before.test.main_metric,
+            "test": {"before": before.test.metrics, "after": after.test.metrics, "delta": delta},
+            **({"tasks": tasks} if tasks else {}),
+            "general": {
+                "before": before.general.metrics,
+                "after": after.general.metrics,
+                "delta": general_delta,
+            },
             **self._scores_of_heads(),
             "merge": merged,
             "cost": {
@@ -469,9 +509,10 @@ class _Run:
 
     def _scores_of_heads(self) -> dict[str, Any]:
         """What each head of the tuned model makes of the test texts."""
-        task, found = self.prepared.test, {}
-        if isinstance(task, ClassificationTask):
-            for name in self.encoder.heads:
+        prepared, found = self.prepared, {}
+        for name in self.encoder.heads:
+            task = prepared.tasks[name].test if name in prepared.tasks else prepared.test
+            if isinstance(task, ClassificationTask):
                 metrics = classification_metrics(self.encoder.predict(task.test_texts, name), task.test_labels)
                 told = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
                 self.show.say(f"head {name} on test: {told}")
@@ -497,6 +538,19 @@ class _Run:
         write_json(workspace.scores, scores)
         write_report(workspace.path)
         workspace.remove_working_files()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """An encoder's scores on test, on the tests of further tasks, and on what must not be forgotten."""
+
+    test: Outcome
+    tasks: tuple[Outcome, ...]
+    general: GeneralOutcome
+
+
+def _has_teacher(dataset: Dataset) -> bool:
+    return not set(TEACHER).isdisjoint(dataset.roles.values())
 
 
 _KINDS = {Kind.PAIRS: "pairs", Kind.SCORED: "scored", Kind.LABELED: "labeled"}

@@ -129,6 +129,8 @@ def _require_no_texts(data: DataSettings) -> None:
         raise UsageError("data.general is for texts, and the base reads ids", "leave it out")
     if data.replay != "none":
         raise UsageError("data.replay reads texts, and the base reads ids", "leave it out")
+    if data.tasks:
+        raise UsageError("data.tasks are of texts, and the base reads ids", "leave it out")
     if data.mining != "none":
         raise UsageError("data.mining reads texts, and the base reads ids", "leave it out")
     if data.label_texts != "none":

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acclimate.evaluation import Encode, Task, evaluate, evaluate_general
+from acclimate.evaluation import Encode, Task, evaluate_general, evaluate_together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,11 +119,20 @@ class Remembering:
 
 
 def dev_scores(
-    target: Task, metric: str, general: Sequence[Task], encode: Encode, reading: Callable[[str], Hashable]
+    target: Task,
+    metric: str,
+    general: Sequence[Task],
+    encode: Encode,
+    reading: Callable[[str], Hashable],
+    beside: Mapping[str, Task] | None = None,
 ) -> tuple[float, float]:
-    """What dev says of an encoder: the target's metric, and the general score, 0 where there is no general task."""
+    """What dev says of an encoder: a metric of the target and the tasks beside it, and the general score.
+
+    The latter is 0 where there is no general task.
+    """
     once = Remembering(encode, reading)
-    return evaluate(target, once).metrics[metric], evaluate_general(general, once).score if general else 0.0
+    metrics = evaluate_together(target, beside or {}, once)
+    return metrics[metric], evaluate_general(general, once).score if general else 0.0
 
 
 def choose_share(

@@ -149,7 +149,6 @@ class Mining:
         """The table with these negatives behind those that were given."""
         given = self._pool.given
         of_rows = [features[np.concatenate([given[row], found[found >= 0]])] for row, found in enumerate(negatives)]
-        of_rows += [table.negatives[row] for row in range(len(negatives), len(table))]  # replayed rows keep theirs
         counts = np.array([len(of_row) for of_row in of_rows])
         return table.with_negatives(Ragged(np.concatenate(of_rows), starts_of(counts), np.arange(len(table))))
 

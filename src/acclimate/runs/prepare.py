@@ -1,8 +1,9 @@
 """Reads a run's data: what trains, what is scored, what leaked, and what a user should know about it."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +20,23 @@ from acclimate.data.readers import read, read_test
 from acclimate.data.split import leaks, split, without
 from acclimate.evaluation import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 from acclimate.evaluation.probe import Half, general_tasks, tasks_from
-from acclimate.recipe.tree import DataSettings
+from acclimate.recipe.tree import DataSettings, TaskSettings
 from acclimate.runs.tasks import smaller, task_of
 
 MIN_ROWS = 8  # fewer rows than this are no training set
 _MOST_REPLAYED = 10_000  # rows: more than most runs come to see
 FEW_QUERIES = 100  # fewer test items than this make wide intervals, which is said
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTask:
+    """What a run reads of a task beside that of the training file; as in `Prepared`."""
+
+    dataset: Dataset
+    train: Sequence[Example]
+    dev: Task
+    test: Task
+    leaked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class Prepared:
         dataset: the training file.
         train: its rows that train, leaks removed; of an item table, pairs of its rows.
         replay: rows of earlier data that train beside them.
+        tasks: further tasks by name.
         kind: of these rows: labeled texts are pairs where labels have texts of their own.
         dev: cut to a size that can be scored often.
         test: scored once before and once after.
@@ -55,6 +68,7 @@ class Prepared:
     notes: tuple[str, ...]
     hashes: dict[str, str]
     replay: Sequence[Example] = ()
+    tasks: Mapping[str, PreparedTask] = field(default_factory=dict)
 
 
 def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
@@ -69,10 +83,10 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         remedy = "add a column of right answers (query, positive), of scores, or of labels"
         raise DataError("texts alone teach nothing about which answer is right", remedy, where)
     earlier = _earlier(dataset, data)
-    given_dev = _given("dev", data.dev, dataset, data)
-    given_test = _given("test", data.test, dataset, data)
+    given_dev = _given("dev", data.dev, dataset, data.columns)
+    given_test = _given("test", data.test, dataset, data.columns)
     general = None if data.general == "builtin" else read_test(data.general)
-    notes = [*dataset.notes, *_shared(given_dev, given_test, data)]
+    notes = [*dataset.notes, *_shared(given_dev, given_test, data.dev, data.test)]
     pool, leaked = dataset.examples, 0
     for name, given in (("test", given_test), ("dev", given_dev), ("general", general)):
         if given is None:
@@ -102,8 +116,14 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     dev = task_of("dev", given_dev if given_dev is not None else rest, None if given_dev else parts.dev, **fitted)
     for task, given_path in ((test, data.test), (dev, data.dev)):
         _require_different_scores(task, dataset.path if given_path == "split" else given_path)
-    replay, of_replay = _replay(earlier, data, [given_test or parts.test, given_dev or parts.dev], seed)
-    notes += of_replay
+    held_out = [given_test or parts.test, given_dev or parts.dev]
+    replay, of_replay = _replay(earlier, data, held_out, seed)
+    tasks, of_tasks = _tasks(data, held_out, seed)
+    train, known = _unknown_to(train, [task.held_out for task in tasks.values()])
+    if known:
+        of_tasks.append(f"{known} training rows held texts that other tasks are tested on and were left out")
+        _require_rows(dataset, train, leaked + known)
+    notes += [*of_replay, *of_tasks]
     items = _size(test)
     if items < FEW_QUERIES:
         notes.append(f"only {items} test items: expect wide intervals")
@@ -115,7 +135,7 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         test=test,
         general_dev=general_half(general, data.general, "dev"),
         general_test=general_half(general, data.general, "test"),
-        leaked=leaked,
+        leaked=leaked + known,
         notes=tuple(notes),
         hashes={
             "train": dataset.sha256,
@@ -123,8 +143,10 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
             "test": given_test.sha256 if given_test else "split",
             "general": general.sha256 if general else "builtin",
             "replay": earlier.sha256 if earlier else "none",
+            "tasks": _digest([f"{name} {task.sha256}" for name, task in tasks.items()]) if tasks else "none",
         },
         replay=replay,
+        tasks={name: task.prepared for name, task in tasks.items()},
     )
 
 
@@ -140,28 +162,31 @@ def write_prepared(
     folder: Path, prepared: Prepared, token_lengths: Callable[[Sequence[str]], Sequence[int]], max_length: int
 ) -> None:
     """Writes splits, profile and quarantine of a run."""
-    match prepared.train:
-        case ItemRows() as pairs:
-            document = profile_of_pairs(prepared.dataset, pairs)
-            write_jsonl(folder / "train.jsonl", ({"id": name} for name in pairs.ids))
-        case examples:
-            document = profile(prepared.dataset, token_lengths, max_length)
-            write_jsonl(folder / "train.jsonl", ({"id": e.id, "line": e.line} for e in examples))
-    write_jsonl(folder / "dev.jsonl", _items(prepared.dev))
-    write_jsonl(folder / "test.jsonl", _items(prepared.test))
-    write_quarantine(folder / "quarantine.jsonl", prepared.dataset.rejected)
-    used = {"train": len(prepared.train), "dev": _size(prepared.dev), "test": _size(prepared.test)}
-    write_json(folder / "profile.json", {**document, "splits": used, "leaks_removed": prepared.leaked})
+    parts: dict[Path, Prepared | PreparedTask] = {folder: prepared}
+    parts |= {folder / "tasks" / name: task for name, task in prepared.tasks.items()}
+    for where, part in parts.items():
+        match part.train:
+            case ItemRows() as pairs:
+                document = profile_of_pairs(part.dataset, pairs)
+                write_jsonl(where / "train.jsonl", ({"id": name} for name in pairs.ids))
+            case examples:
+                document = profile(part.dataset, token_lengths, max_length)
+                write_jsonl(where / "train.jsonl", ({"id": e.id, "line": e.line} for e in examples))
+        write_jsonl(where / "dev.jsonl", _items(part.dev))
+        write_jsonl(where / "test.jsonl", _items(part.test))
+        write_quarantine(where / "quarantine.jsonl", part.dataset.rejected)
+        used = {"train": len(part.train), "dev": _size(part.dev), "test": _size(part.test)}
+        write_json(where / "profile.json", {**document, "splits": used, "leaks_removed": part.leaked})
 
 
 def _given(
-    name: Literal["dev", "test"], where: str, dataset: Dataset, data: DataSettings
+    name: Literal["dev", "test"], where: str, dataset: Dataset, columns: Mapping[str, str]
 ) -> RetrievalSet | Dataset | None:
     """Dev or test data of the user's, of a kind that a model tuned on the training data can be scored on."""
     if where == "split":
         return None
     try:
-        given = read_test(where, columns=data.columns, split=name)
+        given = read_test(where, columns=columns, split=name)
     except UsageError:
         given = read_test(
             where, split=name
@@ -191,23 +216,100 @@ def _earlier(dataset: Dataset, data: DataSettings) -> Dataset | None:
     return earlier
 
 
+_HeldOut = RetrievalSet | Dataset | Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True)
+class _CutTask:
+    """A task beside that of the training file, with what it is scored on as it was read, and a digest of all of it."""
+
+    prepared: PreparedTask
+    held_out: list[_HeldOut]
+    sha256: str
+
+
+def _tasks(data: DataSettings, of_train: list[_HeldOut], seed: int) -> tuple[dict[str, _CutTask], list[str]]:
+    """The further tasks, none of which trains on what another one is scored on, and what a user should know of them."""
+    found, notes = {}, list[str]()
+    for name, settings in data.tasks.items():
+        found[name], said = _cut_task(name, settings, data, seed)
+        notes += said
+    for name, task in found.items():
+        others = [of_train, *(other.held_out for key, other in found.items() if key != name)]
+        train, known = _unknown_to(task.prepared.train, others)
+        if known:
+            notes.append(f"{name}: {known} training rows held texts that other tasks are tested on and were left out")
+            _require_rows(task.prepared.dataset, train, task.prepared.leaked + known)
+            prepared = replace(task.prepared, train=train, leaked=task.prepared.leaked + known)
+            found[name] = replace(task, prepared=prepared)
+    return found, notes
+
+
+def _cut_task(name: str, settings: TaskSettings, data: DataSettings, seed: int) -> tuple[_CutTask, list[str]]:
+    """Reads a further task, and splits off what is not given."""
+    dataset = read(settings.train, columns=settings.columns)
+    if dataset.kind is Kind.TEXT:
+        remedy = "add a column of right answers (query, positive), of scores, or of labels"
+        raise DataError(f"texts alone teach task {name} nothing", remedy, Place(settings.train))
+    dev = _given("dev", settings.dev, dataset, settings.columns)
+    test = _given("test", settings.test, dataset, settings.columns)
+    notes = [*dataset.notes, *_shared(dev, test, settings.dev, settings.test)]
+    pool, leaked = dataset.examples, 0
+    for part, given in (("test", test), ("dev", dev)):
+        if given is not None:
+            notes += notes_of(given, part)
+            pool, known = _unknown_to(pool, [[given]])
+            leaked += known
+    _require_rows(dataset, pool, leaked)
+    shares = {"dev": 0.0 if dev else data.dev_share, "test": 0.0 if test else data.test_share}
+    parts = split(replace(dataset, examples=pool), seed=seed, **shares)
+    train = _trainable(dataset, parts.train, leaked, alone=False)
+    tasks = [
+        task_of(name, given or dataset, None if given else cut, train=train)
+        for given, cut in ((dev, parts.dev), (test, parts.test))
+    ]
+    for task, where in zip(tasks, (settings.dev, settings.test), strict=True):
+        _require_different_scores(task, settings.train if where == "split" else where)
+    if (items := _size(tasks[1])) < FEW_QUERIES:
+        notes.append(f"only {items} test items: expect wide intervals")
+    digest = _digest([dataset.sha256, *(given.sha256 if given else "split" for given in (dev, test)), *shown(settings)])
+    prepared = PreparedTask(dataset, train, smaller(tasks[0], seed), tasks[1], leaked)
+    held_out: list[_HeldOut] = [test or parts.test, dev or parts.dev]
+    return _CutTask(prepared, held_out, digest), [f"{name}: {note}" for note in (*notes, *parts.notes)]
+
+
+def shown(settings: TaskSettings) -> list[str]:
+    """What of a task's settings decides how its files are read."""
+    return [f"{role}={column}" for role, column in sorted(settings.columns.items())]
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _unknown_to(rows: Sequence[Example], held_out: Sequence[Sequence[_HeldOut]]) -> tuple[Sequence[Example], int]:
+    """Rows without those that hold a text of some data that is scored, and how many these were."""
+    kept = rows
+    for given in (one for several in held_out for one in several):
+        kept = without(kept, leaks(kept, given.examples if isinstance(given, Dataset) else given))
+    return kept, len(rows) - len(kept)
+
+
 def _replay(
     earlier: Dataset | None,
     data: DataSettings,
-    held_out: Sequence[RetrievalSet | Dataset | Sequence[Example]],
+    held_out: "Sequence[_HeldOut]",
     seed: int,
 ) -> tuple[Sequence[Example], list[str]]:
     """Rows to replay, a random choice where they are many, and what a user should know of them."""
     if earlier is None:
         return (), []
-    rows: Sequence[Example] = earlier.examples
-    for given in held_out:
-        rows = without(rows, leaks(rows, given.examples if isinstance(given, Dataset) else given))
+    rows, known = _unknown_to(earlier.examples, [held_out])
     if len(rows) < MIN_ROWS:
         problem = f"{len(rows)} usable rows of replay are too few"
         raise DataError(problem, f"give at least {MIN_ROWS}", Place(data.replay))
     notes = notes_of(earlier, "replay")
-    if known := len(earlier.examples) - len(rows):
+    if known:
         notes.append(f"{known} rows of replay held texts of test or dev and were left out")
     chosen = np.sort(numpy_generator(seed, "replay").permutation(len(rows))[:_MOST_REPLAYED])
     kept = on_disk(row._replace(id=f"replay:{row.id}") for row in on_disk(rows).select(chosen))
@@ -215,13 +317,15 @@ def _replay(
     return kept, notes
 
 
-def _shared(dev: RetrievalSet | Dataset | None, test: RetrievalSet | Dataset | None, data: DataSettings) -> list[str]:
+def _shared(
+    dev: RetrievalSet | Dataset | None, test: RetrievalSet | Dataset | None, of_dev: str, of_test: str
+) -> list[str]:
     """What a user should know of queries that dev and test share: dev chooses the weights that test judges."""
     if dev is None or test is None:
         return []
     if dev.sha256 == test.sha256:
-        problem = f"dev and test are the same data ({data.dev}), so test would judge what was chosen on it"
-        raise DataError(problem, "give other dev data, or none: a part of TRAIN serves", Place(data.test))
+        problem = f"dev and test are the same data ({of_dev}), so test would judge what was chosen on it"
+        raise DataError(problem, "give other dev data, or none: a part of TRAIN serves", Place(of_test))
     both = len(_asked(dev) & _asked(test))
     return [f"{both} queries of dev are queries of test too: the test figures flatter"] if both else []
 

@@ -74,6 +74,11 @@ class Show:
         if dataset.rejected:
             self.say(f"        {len(dataset.rejected)} rows set aside, the first: {dataset.rejected[0]}")
         self.say(f"        {len(prepared.train)} rows train; {prepared.leaked} left out that the test would know")
+        for name, task in prepared.tasks.items():
+            rows = f"{len(task.dataset.examples)} rows of kind {task.dataset.kind} ({task.dataset.format})"
+            self.say(
+                f"        task {name}: {task.dataset.name}, {rows}; {len(task.train)} train, {task.leaked} left out"
+            )
         for note in prepared.notes:
             self.say(f"        note: {note}")
 
@@ -242,10 +247,15 @@ class Show:
         table = Table(title=None, header_style="bold")
         for name in ("", "before", "after", "change", "95% interval"):
             table.add_column(name, justify="left" if not name else "right")
-        for part, names in (("test", _SHOWN), ("general", ("score",))):
+        tasks = [(name, task, _SHOWN) for name, task in scores.get("tasks", {}).items()]
+        for title, part, names in (
+            ("test", scores["test"], _SHOWN),
+            *tasks,
+            ("general", scores["general"], ("score",)),
+        ):
             for name in names:
-                if name in scores[part]["delta"]:
-                    table.add_row(*_cells(f"{part} {name}", scores[part], name))
+                if name in part["delta"]:
+                    table.add_row(*_cells(f"{title} {name}", part, name))
         self._console.print(table)
         gate, cost = scores["gate"], scores["cost"]
         mark = "[green]passed[/]" if gate["passed"] else "[red]not passed[/]"

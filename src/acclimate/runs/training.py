@@ -2,9 +2,10 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
+from acclimate.data.batches import Part
 from acclimate.data.examples import Example, Kind, on_disk
 from acclimate.data.features import FeatureStore, build_store
 from acclimate.data.items import ItemRows, item_table
@@ -33,6 +35,7 @@ from acclimate.evaluation.probe import guard_texts
 from acclimate.model.items import ItemTable
 from acclimate.objectives import Facts, Objective
 from acclimate.recipe.resolve import Plan
+from acclimate.recipe.tree import DataSettings
 from acclimate.runs.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,6 +61,25 @@ _STREAMS = {"general": guard_texts}
 
 
 @dataclass(frozen=True, slots=True)
+class TaskRows:
+    """Rows of a task beside that of the training data, under the name by which objectives know it."""
+
+    name: str
+    kind: Kind
+    rows: Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """All rows that train."""
+
+    train: Sequence[Example] | ItemRows
+    kind: Kind
+    replay: Sequence[Example]
+    tasks: Sequence[TaskRows]
+
+
+@dataclass(frozen=True, slots=True)
 class Sizes:
     """How much there is to do and to train."""
 
@@ -80,6 +102,7 @@ def build_trainer(
     untuned: Callable[[], Encode],
     renewal: Renewal | None = None,
     replay: Sequence[Example] = (),
+    tasks: Sequence["TaskRows"] = (),
 ) -> tuple[Trainer, Sizes]:
     """A trainer for a plan, ready to restore or to begin.
 
@@ -95,13 +118,12 @@ def build_trainer(
         untuned: gives what encodes as the base does, for objectives that ask it of every text.
         renewal: makes of the table of all rows what gives the table of an epoch, where negatives change.
         replay: rows of earlier data, in batches of their own.
+        tasks: rows of other tasks.
 
     Raises:
         UsageError: a setting that cannot act on this encoder or device.
     """
     training, decided = plan.recipe.training, plan.decided
-    if replay and not isinstance(train, ItemRows):
-        train = on_disk(chain(train, replay))
     encoder.to(decided.device).eval()
     regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
     adapted = len(encoder.vector_adapters) > 0
@@ -111,13 +133,18 @@ def build_trainer(
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
     streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
-    facts = facts_of(train, kind, encoder, taught=any(spec.taught for spec in decided.objectives))
-    objectives = _named([(spec.kind, (spec.at_all_sizes(facts), spec.weight)) for spec in decided.objectives])
-    wanted = [objective for objective, _ in objectives.values()]
-    feed = _feed(plan, encoder, kind, train, workspace, streams, wanted, untuned, renewal, len(replay))
+    taught = any(spec.taught for spec in decided.objectives)
+    facts = {"": facts_of(train, kind, encoder, taught=taught)}
+    facts |= {task.name: facts_of(task.rows, task.kind, encoder, taught=taught) for task in tasks}
+    specs = _named([(spec.name, spec) for spec in decided.objectives])
+    objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.weight) for name, spec in specs.items()}
+    wanted = [(specs[name].task, objective) for name, (objective, _) in objectives.items()]
+    given = _Given(train, kind, replay, tasks)
+    feed = _feed(plan, encoder, given, workspace, streams, wanted, untuned, renewal)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
-    unit = TrainingUnit(encoder, objectives, regularizers).to(decided.device)
+    of_task = {name: spec.task for name, spec in specs.items()}
+    unit = TrainingUnit(encoder, objectives, regularizers, of_task).to(decided.device)
     for name, regularizer in regularizers.items():
         if regularizer.measured_on is not None:
             stream = feed.streams[regularizer.measured_on]
@@ -188,9 +215,11 @@ def _widest_margin(train: Sequence[Example]) -> float:
 
 
 def heads_of(unit: TrainingUnit) -> "dict[str, Head]":
-    """The heads that objectives trained, by the name of the objective."""
+    """The heads that objectives trained, by the name of the objective, or of its task where that has one head."""
     found = {name: cast("Objective", objective).head() for name, objective in unit.objectives.items()}
-    return {name: head for name, head in found.items() if head is not None}
+    heads = {name: head for name, head in found.items() if head is not None}
+    tasks = Counter(unit.tasks[name] for name in heads)
+    return {(task if (task := unit.tasks[name]) and tasks[task] == 1 else name): head for name, head in heads.items()}
 
 
 def _keep_states(
@@ -289,64 +318,71 @@ def _streams(plan: Plan, encoder: "Encoder", regularizers: Sequence["Regularizer
 def _feed(
     plan: Plan,
     encoder: "Encoder",
-    kind: Kind,
-    train: Sequence[Example] | ItemRows,
+    given: _Given,
     workspace: Workspace,
     streams: Mapping[str, _Texts],
-    objectives: Sequence[Objective],
+    objectives: Sequence[tuple[str, Objective]],
     untuned: Callable[[], Encode],
     renewal: Renewal | None,
-    replayed: int,
 ) -> Feed:
     """Tokenizes once whatever a step can need."""
-    match train:
+    match given.train:
         case ItemRows() as pairs:
             assert isinstance(encoder, ItemTable)
             differ = encoder.reading("query") != encoder.reading("document")
-            given = _Numbered(*item_table(pairs, roles_differ=differ, first_query=encoder.first_query))
-        case examples:
-            given = _in_numbers(plan, encoder, kind, examples, workspace, streams, objectives, untuned, renewal)
+            found = _Numbered(*item_table(pairs, roles_differ=differ, first_query=encoder.first_query))
+        case _:
+            found = _in_numbers(plan, encoder, given, workspace, streams, objectives, untuned, renewal)
     give_back()  # what reading, checking and tokenizing left scattered, before training adds to it
     data = plan.recipe.data
     return Feed(
-        table=replace(given.table, replayed=replayed, replay_share=data.replay_share),
-        store=given.store,
-        streams={name: Stream(given.streams[name], stream.frozen, stream.size) for name, stream in streams.items()},
+        table=found.table,
+        store=found.store,
+        streams={name: Stream(found.streams[name], stream.frozen, stream.size) for name, stream in streams.items()},
         batch_size=plan.decided.batch_size,
         seed=derive_seed(plan.recipe.training.seed, "feed"),
-        positives=data.positives_a_row if any("positive" in o.columns for o in objectives) else 0,
+        positives=_positives(data, objectives, ""),
         negatives=data.negatives_a_row,
         fixed=OPTIMIZERS[plan.decided.optimizer].line_search,
-        guide=given.guide,
-        renewed=given.renewed,
+        guide=found.guide,
+        renewed=found.renewed,
+        beside=found.beside,
     )
+
+
+def _positives(data: DataSettings, objectives: Sequence[tuple[str, Objective]], task: str) -> int:
+    """How many right answers a row of a task brings: none where no objective of it reads them."""
+    return data.positives_a_row if any("positive" in o.columns for of, o in objectives if of == task) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Numbered:
-    """Rows as numbers of texts or items: with their tokens, each stream's numbers, what the guide says, new rows."""
+    """Rows as numbers of texts or items: with their tokens, each stream's numbers, what the guide says, new rows.
+
+    ``beside`` are rows of other tasks and of earlier data.
+    """
 
     table: PairTable
     store: FeatureStore
     streams: Mapping[str, "NDArray[np.int64]"] = field(default_factory=dict)
     guide: "NDArray[np.float32] | None" = None
     renewed: Callable[[int], PairTable] | None = None
+    beside: tuple[Part, ...] = ()
 
 
 def _in_numbers(
     plan: Plan,
     encoder: "Encoder",
-    kind: Kind,
-    train: Sequence[Example],
+    given: _Given,
     workspace: Workspace,
     streams: Mapping[str, _Texts],
-    objectives: Sequence[Objective],
+    objectives: Sequence[tuple[str, Objective]],
     untuned: Callable[[], Encode],
     renewal: Renewal | None,
 ) -> _Numbered:
     readings = {role: encoder.reading(role) for role in ("query", "document")}
     numbers = TextNumbers(readings)
-    table = pair_table(train, kind, numbers)
+    table, beside = _tables(plan.recipe.data, given, numbers, objectives)
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     features = {name: numbers.numbers(stream.texts, stream.role) for name, stream in streams.items()}
     renewed = None if renewal is None else renewal(table, numbers)
@@ -359,9 +395,38 @@ def _in_numbers(
             {role: encoder.prompt_length(role) for role in readings},
             _store_key(plan, readings, numbers),
         )
-    guided = any(objective.guided for objective in objectives)
+    guided = any(objective.guided for _, objective in objectives)
     guide = _said_by(untuned(), numbers, workspace.cache / "guide.npy") if guided else None
-    return _Numbered(table, store, features, guide, renewed)
+    return _Numbered(table, store, features, guide, renewed, beside)
+
+
+def _tables(
+    data: DataSettings, given: _Given, numbers: TextNumbers, objectives: Sequence[tuple[str, Objective]]
+) -> tuple[PairTable, tuple[Part, ...]]:
+    """The table of the training rows, and those of the rows beside them."""
+    assert not isinstance(given.train, ItemRows)
+    rows = len(given.train)
+    all_rows = on_disk(chain(given.train, given.replay)) if given.replay else given.train
+    together = pair_table(all_rows, given.kind, numbers)
+    beside = [
+        Part(
+            name=task.name,
+            table=pair_table(task.rows, task.kind, numbers),
+            task=task.name,
+            ratio=(len(task.rows) / rows) ** (1 / data.task_temperature),
+            joins=data.tasks_a_step == "all",
+            positives=_positives(data, objectives, task.name),
+        )
+        for task in given.tasks
+    ]
+    if not given.replay:
+        return together, tuple(beside)
+    # What is known to be right for a query of both is no negative in either.
+    of_others = 1 + sum(part.ratio for part in beside if not part.joins)
+    ratio = of_others * data.replay_share / (1 - data.replay_share)
+    own = _positives(data, objectives, "")
+    replayed = Part("replay", together.part(rows, len(together)), ratio=ratio, positives=own)
+    return together.part(0, rows), (*beside, replayed)
 
 
 def _said_by(encode: Encode, numbers: TextNumbers, path: Path) -> "NDArray[np.float32]":

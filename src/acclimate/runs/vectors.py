@@ -140,6 +140,8 @@ class _Run:
     def _plan(self) -> Plan:
         if self.request.recipe.data.replay != "none":
             raise UsageError("data.replay reads texts, and there are only vectors", "give its pairs beside the others")
+        if self.request.recipe.data.tasks:
+            raise UsageError("data.tasks are of texts, and there are only vectors", "leave it out")
         if self.request.recipe.data.mining != "none":
             raise UsageError("data.mining reads texts, and there are only vectors", "give negatives in the pairs")
         if self.request.recipe.vocabulary != "none":
