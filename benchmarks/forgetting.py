@@ -79,8 +79,8 @@ def main() -> None:
     seeds = tuple(arguments.seeds[:1] if arguments.quick else arguments.seeds)
     chosen = [[way for way in ways if way.name in arguments.only] for ways in (GUARDS, VARIANTS)]
     measured = [
-        measure(ways, sets, sizes, of_them, arguments.data, out, beside=[EARLIER], also=_also)
-        for ways, of_them in zip(chosen, (seeds, seeds[:1]), strict=True)
+        measure(ways, of_sets, sizes, of_seeds, arguments.data, out, beside=[EARLIER], also=_also)
+        for ways, of_sets, of_seeds in zip(chosen, (sets, sets[-1:]), (seeds, seeds[:1]), strict=True)
     ]
     complete = sets == SETS and seeds == SEEDS and len(arguments.only) == len(names)
     if complete or arguments.quick:
@@ -156,7 +156,7 @@ def _lines(
 ) -> list[Line]:
     found = []
     for of_sets, several in ((guards, True), (variants, False)):
-        for way, results in of_sets[name].items():
+        for way, results in of_sets.get(name, {}).items():
             found.append(Line(way.name, results, several))
             if way.name in MERGED:
                 merged = [{**result, **result["merged"]} for result in results]
