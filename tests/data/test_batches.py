@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acclimate.data.batches import assemble, batch_count, epochs, plan_epoch
+from acclimate.data.batches import Part, assemble, batch_count, epochs, plan_epoch
 from acclimate.data.examples import Example, Kind
 from acclimate.data.pairs import PairTable, TextNumbers, pair_table
 
@@ -141,6 +141,23 @@ def test_which_batch_comes_first_changes_with_seed_and_epoch() -> None:
     ]
     assert len(set(places[0])) > 2
     assert places[0] != places[1]
+
+
+def test_parts_go_round_beside_the_table_each_with_steps_of_its_own() -> None:
+    beside = [Part("a", distinct(10), ratio=0.5), Part("b", distinct(9), joins=True)]
+    steps = list(islice(epochs(distinct(24), 6, 3, beside=beside), 18))
+    assert [epoch for _, epoch, _ in steps] == [0] * 6 + [1] * 6 + [2] * 6  # four batches of the table, two of a
+    of_table = [batches for _, _, batches in steps if batches[0][0] == 0]
+    alone = [rows for _, _, ((_, rows),) in islice(epochs(distinct(24), 6, 3), 12)]
+    assert sorted(rows[0][1].tolist() for rows in of_table) == sorted(rows.tolist() for rows in alone)
+    assert all([part for part, _ in batches] == [0, 2] for batches in of_table)  # b joins every one of them
+    of_a = [row for _, _, ((part, rows), *_) in steps if part == 1 for row in rows.tolist()]
+    assert sorted(of_a) == sorted([*range(10)] * 3)  # six batches of five: three times round
+    for start in (1, 7, 13):
+        later = list(islice(epochs(distinct(24), 6, 3, start, beside), 5))
+        for (step, _, batches), (other, _, same) in zip(later, steps[start:], strict=False):
+            assert step == other
+            assert [(part, rows.tolist()) for part, rows in batches] == [(part, rows.tolist()) for part, rows in same]
 
 
 @pytest.mark.parametrize("start", range(12))

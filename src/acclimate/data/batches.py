@@ -44,15 +44,15 @@ class Part:
     positives: int = 1
 
     def batches_beside(self, count: int) -> int:
-        """How many steps of its own it has beside so many of the training data."""
-        return 0 if self.joins else max(1, round(count * self.ratio))
+        """How many batches it has in an epoch with so many of the training data."""
+        return count if self.joins else max(1, round(count * self.ratio))
 
-    def batches(self, start: int, stop: int, batch_size: int, seed: int) -> Iterator["NDArray[np.int64]"]:
-        """Rows of its batches, counted over all epochs: each row comes once, in some order, before any comes again."""
-        own = derive_seed(seed, "part", self.name)
-        count, plan = batch_count(len(self.table), batch_size), list["NDArray[np.int64]"]()
-        for number in range(start, stop):
-            turn, place = divmod(number, count)
+    def batches(self, epoch: int, count: int, batch_size: int, seed: int) -> Iterator["NDArray[np.int64]"]:
+        """The rows of each batch in an epoch. Over all epochs each row comes once before any comes again."""
+        own, several = derive_seed(seed, "part", self.name), self.batches_beside(count)
+        a_turn, plan = batch_count(len(self.table), batch_size), list["NDArray[np.int64]"]()
+        for number in range(epoch * several, (epoch + 1) * several):
+            turn, place = divmod(number, a_turn)
             if not plan or place == 0:
                 plan = plan_epoch(self.table, batch_size, own, turn)
             yield plan[place]
@@ -66,7 +66,7 @@ def batch_count(rows: int, batch_size: int) -> int:
 def steps_an_epoch(table: PairTable, batch_size: int, beside: Sequence[Part] = ()) -> int:
     """Steps of an epoch, those of other parts among them."""
     count = batch_count(len(table), batch_size)
-    return count + sum(part.batches_beside(count) for part in beside)
+    return count + sum(part.batches_beside(count) for part in beside if not part.joins)
 
 
 def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
@@ -89,20 +89,16 @@ def plan_steps(table: PairTable, beside: Sequence[Part], batch_size: int, seed: 
         batches = np.array_split(numpy_generator(seed, "order", epoch).permutation(len(table)), count)
     else:
         batches = _once(table, count, seed, epoch)
-    steps: list[list[tuple[int, NDArray[np.int64]]]] = [[(0, rows)] for rows in batches]
-    for number, part in enumerate(beside, start=1):
-        several = part.batches_beside(count)
-        first, several = epoch * (several or count), several or count
-        for step, rows in enumerate(part.batches(first, first + several, batch_size, seed)):
-            if part.joins:
-                steps[step].append((number, rows))
-            else:
-                steps.append([(number, rows)])
+    steps: list[Planned] = [((0, rows),) for rows in batches]
+    # What joins the steps of the training data comes first, while there are no others.
+    for number, part in sorted(enumerate(beside, start=1), key=lambda found: not found[1].joins):
+        found = [((number, rows),) for rows in part.batches(epoch, count, batch_size, seed)]
+        steps = [a + b for a, b in zip(steps, found, strict=True)] if part.joins else [*steps, *found]
     if table.crowded and not beside:
-        return [tuple(step) for step in steps]
+        return steps
     # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
     order = numpy_generator(seed, "batches", epoch).permutation(len(steps))
-    return [tuple(steps[step]) for step in order]
+    return [steps[step] for step in order]
 
 
 def _once(table: PairTable, count: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
