@@ -23,7 +23,7 @@ from acclimate.methods import METHODS
 from acclimate.model.encoder import Encoder
 from acclimate.objectives import OBJECTIVES, Objective
 from acclimate.regularizers import REGULARIZERS
-from acclimate.runs.training import facts_of
+from acclimate.runs.training import facts_of, groups_beside
 from tiny import tiny_encoder
 
 _WORDS = "dog cat bird fish horse doctor teacher player market bank ship car house river flower program"
@@ -150,7 +150,7 @@ def make_rig(
     frozen = encoder.encode(GENERAL, "query") if queries_alone else before
     facts = facts_of(given, kind_of(given), encoder)
     losses: dict[str, tuple[Objective, float]] = {
-        s.kind: (s.at_all_sizes(facts), s.weight) for s in map(OBJECTIVES.parse, objectives)
+        s.kind: (s.at_all_sizes(facts), s.fixed_weight) for s in map(OBJECTIVES.parse, objectives)
     }
     guided = any(objective.guided for objective, _ in losses.values())
     data = make_feed(encoder, given, folder / "features", streams, frozen, guided=guided, **(feed or {}))
@@ -197,7 +197,7 @@ def make_rig(
 
     rig.trainer = Trainer(
         unit,
-        groups,
+        [*groups, *groups_beside(unit, loop_settings.lr)],
         data,
         loop_settings,
         Callbacks(evaluate, rig.records.append, lambda: "asked" if rig.trainer.progress.step in rig.stop_at else None),

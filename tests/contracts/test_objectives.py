@@ -1,5 +1,6 @@
 """What every objective promises. A new objective needs an entry in SMALLEST, and nothing else, to be held to it."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -199,6 +200,24 @@ def test_matryoshka_sums_the_loss_over_vectors_cut_at_each_size(kind: str) -> No
     cut = [torch.nn.functional.normalize(step.unique[:, :size], dim=1) for size in (WIDTH, 4, 2)]
     expected = sum(whole(replace(step, unique=unique)) for unique in cut)
     torch.testing.assert_close(nested(step), expected)
+
+
+@every_objective
+def test_a_learned_weight_starts_at_one_and_divides_the_loss_by_its_variance(kind: str) -> None:
+    step, facts = step_of(kind), Facts(WIDTH, labels=("a", "b", "c"), binary=True)
+    plain = smallest(kind)
+    spec = OBJECTIVES.parse({"kind": kind, **SMALLEST[kind].settings, "weight": "uncertainty"})
+    learned = spec.at_all_sizes(facts)
+    learned.load_state_dict({f"objective.{name}": tensor for name, tensor in plain.state_dict().items()}, strict=False)
+    assert (learned.columns, learned.guided) == (plain.columns, plain.guided)
+    assert torch.equal(learned(step), plain(step))
+    variance = learned.log_variance()
+    assert variance is not None
+    with torch.no_grad():
+        variance.fill_(0.7)
+    torch.testing.assert_close(learned(step), plain(step) * math.exp(-0.7) + 0.7)
+    one, other = (head() for head in (learned.head, plain.head))
+    assert (one is None and other is None) or (one.weight == other.weight).all()
 
 
 @every_objective

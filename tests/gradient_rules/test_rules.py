@@ -95,7 +95,7 @@ def gradient_of_step(rig: Rig) -> dict[str, Tensor | None]:
     trainer = rig.trainer
     step, _, batch = next(trainer.feed.steps(0))
     trainer.optimizer.zero_grad(set_to_none=True)
-    trainer._backward(step, trainer.feed.inputs(batch, step, 0.5, "cpu"))
+    trainer._backward(step, trainer.feed.inputs(batch, step, 0.5, "cpu"), {})
     return {name: p.grad for name, p in trainer.parameters.items()}
 
 

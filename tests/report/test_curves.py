@@ -56,6 +56,14 @@ def test_a_single_term_is_not_drawn_twice() -> None:
     assert loss.table.head == ("step", "total")
 
 
+def test_weights_that_were_learned_are_drawn_and_losses_below_zero_too() -> None:
+    lines = [{"step": n, "loss": {"total": -n, "a": -n, "b": 0.0}, "weights": {"a": 1 + n, "b": 1.0}} for n in range(3)]
+    loss, weights = training_figures(lines, {})
+    assert [row[1] for row in loss.table.rows] == ["0", "-1", "-2"]
+    assert weights.heading == "Weights of the losses"
+    assert weights.table.rows == (("0", "1", "1"), ("1", "2", "1"), ("2", "3", "1"))
+
+
 def test_best_dev_score_is_the_highest_after_training_began(figures: dict[str, Figure]) -> None:
     dev = {line["step"]: line["dev"]["ndcg@10"] for line in metrics() if "dev" in line}
     best = max((step for step in dev if step > 0), key=dev.__getitem__)

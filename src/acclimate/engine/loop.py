@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,6 +22,7 @@ from acclimate.engine.memory import out_of_memory, tokens_that_fit
 from acclimate.engine.norms import (
     block_of_parameters,
     gradient_norms,
+    norms_of,
     scale_gradients,
     update_ratios,
 )
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from acclimate.engine.activations import Activations
     from acclimate.gradient_rules import GradientRule
+    from acclimate.gradient_rules.base import Memory
+    from acclimate.objectives import Objective
     from acclimate.regularizers import Regularizer
 
 T = TypeVar("T")
@@ -105,6 +108,7 @@ class Progress:
         rollbacks: since the last evaluation of good weights.
         log_norms: block -> logarithms of its last gradient norms, for the rule of spikes.
         closure_calls: of an optimizer that searches along a line.
+        rule: what the gradient rule keeps from step to step.
     """
 
     step: int = 0
@@ -126,6 +130,7 @@ class Progress:
     dev: list[dict[str, float]] = field(default_factory=list)
     log_norms: dict[str, list[float]] = field(default_factory=dict)
     closure_calls: int = 0
+    rule: "Memory" = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; there is no best score before the first evaluation."""
@@ -285,7 +290,8 @@ class Trainer:
         """Leaves clipped gradients on the parameters; adds what a record tells of the weights as they are."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
-        terms = self._backward(step, inputs)
+        norms: dict[str, float] = {}
+        terms = self._backward(step, inputs, norms)
         settle(self.parameters.values())
         scale_gradients(list(self.parameters.values()), 1 / self.scale.value)
         norm, by_block = gradient_norms(self.parameters, self._block_of)
@@ -296,20 +302,34 @@ class Trainer:
         figures.append(
             {
                 "loss": {name: _json_number(value) for name, value in values.items()},
+                **self._weights(terms),
                 "grad_norm": _json_number(norm),
                 "grad_norm_by_block": {block: _json_number(value) for block, value in by_block.items()},
             }
         )
         if not finite:
             raise _NonFiniteError(_what_is_not_finite(values, by_block))
+        if self._rule is not None and norms:
+            self.progress.rule = self._rule.learned(self.progress.rule, {name: values[name] for name in norms}, norms)
         scale_gradients(list(self.parameters.values()), min(1.0, settings.clip_norm / (norm + 1e-6)))
         return float(values["total"])
 
-    def _backward(self, step: int, inputs: Inputs) -> dict[str, Tensor]:
-        """Leaves scaled gradients. Memory that runs out makes the passes smaller, which leaves the loss as it is."""
+    def _weights(self, terms: Collection[str]) -> dict[str, dict[str, float]]:
+        """For the record: what counts how much in this step, where the run finds that out itself."""
+        objectives = {n: cast("Objective", o).log_variance() for n, o in self.unit.objectives.items() if n in terms}
+        found = {name: math.exp(-s.item()) for name, s in objectives.items() if s is not None}
+        if self._rule is not None:
+            found |= self._rule.weights(self.progress.rule, objectives)
+        return {"weights": found} if found else {}
+
+    def _backward(self, step: int, inputs: Inputs, norms: dict[str, float]) -> dict[str, Tensor]:
+        """Leaves scaled gradients. Memory that runs out makes the passes smaller, which leaves the loss as it is.
+
+        ``norms`` takes those of the objectives' gradients where the rule asks for them.
+        """
         settings, progress = self.settings, self.progress
         within = partial(self._surroundings, step)
-        combine = None if self._rule is None else partial(self._combined, self._rule, step)
+        combine = None if self._rule is None else partial(self._combined, self._rule, step, norms)
         if not progress.tokens_a_pass:
             progress.tokens_a_pass = tokens_that_fit(self.unit, inputs.tokens, within, settings.device)
         tokens, rows = len(inputs.tokens.ids), sum(len(rows.weight) for rows in inputs.rows)
@@ -326,10 +346,23 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
 
     def _combined(
-        self, rule: "GradientRule", step: int, gradients: Mapping[str, Sequence[Tensor | None]]
+        self,
+        rule: "GradientRule",
+        step: int,
+        norms: dict[str, float],
+        gradients: Mapping[str, Sequence[Tensor | None]],
     ) -> Sequence[Tensor | None]:
+        guards = list(self.unit.regularizers)
+        if rule.weighs:
+            objectives = {name: gradient for name, gradient in gradients.items() if name not in guards}
+            shared = sum(p.requires_grad for p in self.unit.encoder.parameters())  # they come first; then heads
+            found = norms_of({name: gradient[:shared] for name, gradient in objectives.items()})
+            norms |= {name: norm / self.scale.value for name, norm in found.items()}
+            weights = rule.weights(self.progress.rule, objectives)
+            weighed = {n: [None if g is None else g * weights[n] for g in parts] for n, parts in objectives.items()}
+            gradients = {**gradients, **weighed}
         generator = torch.Generator().manual_seed(derive_seed(self.feed.seed, "gradient rule", step))
-        return rule.combine(gradients, list(self.unit.regularizers), generator)
+        return rule.combine(gradients, guards, generator)
 
     @contextmanager
     def _surroundings(self, step: int, part: str | int) -> Iterator[None]:

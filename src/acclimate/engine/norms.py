@@ -34,6 +34,16 @@ def gradient_norms(
     return sum(squares) ** 0.5, _norms_by_block([name for name, _ in named], squares, block_of)
 
 
+def norms_of(gradients: Mapping[str, Sequence[Tensor | None]]) -> dict[str, float]:
+    """The norm of each gradient, a part for each parameter, in one transfer. Without any part it is 0."""
+    found = {name: [part for part in gradient if part is not None] for name, gradient in gradients.items()}
+    named = [name for name, parts in found.items() if parts]
+    if not named:
+        return dict.fromkeys(found, 0.0)
+    norms = [torch.stack(torch._foreach_norm(found[name])).double().norm() for name in named]
+    return dict.fromkeys(found, 0.0) | dict(zip(named, torch.stack(norms).tolist(), strict=True))
+
+
 def update_ratios(moves: Mapping[str, tuple[Tensor, Tensor]], block_of: Mapping[str, str]) -> dict[str, float]:
     """How far a step moved each block: ``||w_after - w_before|| / ||w_before||``, in one transfer.
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from acclimate.core.nouns import GUIDE, Step
 from acclimate.objectives import Objective
+from acclimate.objectives.base import weighted_mean
 from acclimate.regularizers import Regularizer
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class TrainingUnit(nn.Module):
         # Similarities and log-sum-exp in float32: bf16 cannot tell neighboring cosines apart.
         with torch.autocast(embeddings.device.type, enabled=False):
             terms = {
-                name: self.objective_weights[name] * _weighted_mean(objective(step), step.weight)
+                name: self.objective_weights[name] * weighted_mean(objective(step), step.weight)
                 for task, step in steps
                 for name, objective in self.objectives.items()
                 if self.tasks[name] == task
@@ -122,8 +123,3 @@ def _step(inputs: Inputs, rows: Rows, embeddings: Tensor) -> Step:
         log_chance=rows.log_chance,
         teacher=rows.teacher,
     )
-
-
-def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
-    """Mean of [B] under weights [B] that need not sum to one; 0 when no row has any."""
-    return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)

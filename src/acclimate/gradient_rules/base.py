@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,10 +11,17 @@ from acclimate.core.specs import Spec
 
 #: A gradient, a part for each parameter; None where a term does not depend on it.
 Gradient = Sequence[Tensor | None]
+#: What a rule keeps from step to step: name -> loss term -> a number. Every checkpoint has it.
+Memory = Mapping[str, Mapping[str, float]]
 
 
 class GradientRule(Spec):
     """How the gradients of several loss terms become that of a step. The rule of no rule is their sum."""
+
+    #: Whether it finds what each objective counts, so that weights that are given have nothing to say.
+    weighs: ClassVar[bool] = False
+    #: What helps where `check` finds something missing.
+    remedy: ClassVar[str] = "name one under regularizers"
 
     @abstractmethod
     def check(self, objectives: int, guards: int) -> str:
@@ -30,6 +38,20 @@ class GradientRule(Spec):
             guards: which terms are regularizers.
             generator: of the step, for what is drawn.
         """
+
+    def weights(self, memory: Memory, names: Collection[str]) -> dict[str, float]:
+        """By what the gradients of these objectives are multiplied before `combine` has them; empty: by nothing."""
+        return {}
+
+    def learned(self, memory: Memory, losses: Mapping[str, float], norms: Mapping[str, float]) -> Memory:
+        """What a rule that weighs knows after a step; asked only of steps that are finite.
+
+        Args:
+            memory: what it knew before; empty at the start.
+            losses: of the objectives that took part in the step, by name.
+            norms: of their gradients to what trains of the encoder, before any weight.
+        """
+        return memory
 
 
 def product(one: Gradient, other: Gradient) -> Tensor:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TEMPERATURE_BY_DISTANCE = 0.055  # 0.05 for a base like all-MiniLM-L6-v2, that holds general texts 0.9 apart
 _COLDEST, _WARMEST = 0.01, 0.05
+_LEAST_LOSS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,24 @@ class Objective(nn.Module):
         """What tells labels from embeddings and was trained here, to be saved with the model."""
         return None
 
+    def log_variance(self) -> nn.Parameter | None:
+        """The scalar s by which it weighs itself, as ``exp(-s)``; None where its weight is given."""
+        return None
+
 
 class ObjectiveSpec(Spec):
     """The settings of an objective. ``weight`` multiplies its loss in the sum.
 
     ``task`` is the task of `data.tasks` whose rows it learns from; without one, it learns from those of TRAIN.
 
+    ``weight: uncertainty`` is learned, from 1 on, so that losses of any scale come to count alike: see `Uncertain`.
+
     ``matryoshka``: numbers of leading dimensions whose vectors, scaled to length one, take the loss too, summed with
     that of the whole vectors (Kusupati et al. 2022): a search stack may cut the vectors there then.
     """
 
     task: str = ""
-    weight: float = 1.0
+    weight: float | Literal["uncertainty"] = 1.0
     matryoshka: Annotated[tuple[PositiveInt, ...], Field(json_schema_extra={"uniqueItems": True})] = ()
 
     #: The rows that it can learn from: ``pairs``, ``scored`` or ``labeled``.
@@ -83,16 +90,21 @@ class ObjectiveSpec(Spec):
         """What its loss is called in ``metrics.jsonl``."""
         return f"{self.task}_{self.kind}" if self.task else self.kind
 
+    @property
+    def fixed_weight(self) -> float:
+        """By what its loss is multiplied beside what it does itself."""
+        return 1.0 if self.weight == "uncertainty" else self.weight
+
     @abstractmethod
     def build(self, facts: Facts) -> Objective:
-        """The objective with these settings, without ``matryoshka``.
+        """The objective with these settings, without ``matryoshka`` and a learned weight.
 
         Raises:
             UsageError: a setting that cannot act on this model or data.
         """
 
     def at_all_sizes(self, facts: Facts) -> Objective:
-        """The objective with these settings, ``matryoshka`` included.
+        """The objective with these settings, ``matryoshka`` and a learned weight included.
 
         Raises:
             UsageError: as of `build`, and a size that is not smaller than the vectors.
@@ -101,8 +113,10 @@ class ObjectiveSpec(Spec):
         if sizes and sizes[0] > facts.dimension:
             problem = f"objective {self.kind}: matryoshka={sizes[0]}, but the vectors have {facts.dimension} dimensions"
             raise UsageError(problem, "take smaller numbers")
-        whole = self.build(facts)
-        return Matryoshka(whole, (facts.dimension, *sizes)) if sizes else whole
+        found = self.build(facts)
+        if sizes:
+            found = Matryoshka(found, (facts.dimension, *sizes))
+        return Uncertain(found) if self.weight == "uncertainty" else found
 
     def decided(self, distance: float) -> "ObjectiveSpec":
         """The same with every ``auto`` decided, for a base that holds general texts ``distance`` apart on average."""
@@ -134,6 +148,43 @@ class Matryoshka(Objective):
         return self.objective.head()
 
 
+class Uncertain(Objective):
+    """A loss that is weighed by how uncertain it is (Kendall, Gal & Cipolla 2018): ``exp(-s) L + s`` with s learned.
+
+    s is 0 at the start, so that training begins as with weight 1, and comes to rest at ``log L``: what is left then is
+    ``1 + log L``, whose gradient does not depend on the scale of the loss. It may be negative. This is twice the form
+    of the paper for a squared error, with s the logarithm of the variance. It takes a rate of its own and no weight
+    decay, which would draw every weight to 1.
+
+    A loss below 0.01 counts as 0.01 here. One that reaches 0, as those with a margin do, would send s to minus
+    infinity; so the weight comes to 100 at most.
+
+    Args:
+        objective: the loss.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+        self.columns, self.guided = objective.columns, objective.guided
+        self.s = nn.Parameter(torch.zeros(()))
+
+    def forward(self, step: Step) -> Tensor:
+        """See `Objective.forward`."""
+        loss: Tensor = self.objective(step)
+        missing = (_LEAST_LOSS - weighted_mean(loss.detach(), step.weight)).clamp_min(0)
+        s = self.s.to(loss.dtype)
+        return (-s).exp() * (loss + missing) + s
+
+    def head(self) -> "Head | None":
+        """See `Objective.head`."""
+        return self.objective.head()
+
+    def log_variance(self) -> nn.Parameter:
+        """See `Objective.log_variance`."""
+        return self.s
+
+
 class SoftmaxSpec(ObjectiveSpec):
     """The settings of a loss that divides cosines by a temperature.
 
@@ -153,6 +204,11 @@ class SoftmaxSpec(ObjectiveSpec):
         if self.temperature != "auto":
             return self.temperature
         return round(min(_WARMEST, max(_COLDEST, _TEMPERATURE_BY_DISTANCE * distance)), 3)
+
+
+def weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """Mean of [B] under weights [B] that need not sum to one; 0 when no row has any."""
+    return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 def precise(vectors: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from acclimate.core.errors import UsageError
 from acclimate.core.specs import closest
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
+from acclimate.gradient_rules import GradientRule
 from acclimate.methods import Method
 from acclimate.methods.full import Full
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
@@ -163,6 +164,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     )
     _check_objectives(decided.objectives, facts)
     _check_teacher(decided.objectives, recipe.data, facts)
+    _check_learned_weights(decided)
     rule = _gradient_rule(recipe, decided)
     mining = _mining(recipe.data, decided, facts.kind)
     resolved = _written(recipe, decided)
@@ -336,8 +338,31 @@ def _gradient_rule(recipe: Recipe, decided: Decided) -> tuple[str, ...]:
     apart = recipe.data.tasks_a_step == "one"  # then a step has the terms of one task alone
     if missing := rule.check(max(of_task.values()) if apart else of_task.total(), len(decided.regularizers)):
         together = "take data.tasks_a_step=all, or " if apart and len(of_task) > 1 else ""
-        raise UsageError(f"{problem} {missing}", f"{together}name one under regularizers, or leave gradients out")
+        raise UsageError(f"{problem} {missing}", f"{together}{rule.remedy}, or leave gradients out")
+    _check_given_weights(rule, decided.objectives)
     return (f"gradients {rule.kind}: {rule.summary}",)
+
+
+def _check_given_weights(rule: GradientRule, objectives: tuple[ObjectiveSpec, ...]) -> None:
+    """Weights of objectives are given, or found by a rule."""
+    given = next((objective for objective in objectives if objective.weight != 1), None)
+    if rule.weighs and given is not None:
+        problem = f"objective {given.kind}: weight={given.weight} cannot act with gradients {rule.kind}"
+        raise UsageError(f"{problem}, which finds the weights of objectives", "leave one of them out")
+
+
+def _check_learned_weights(decided: Decided) -> None:
+    """Whether objectives that learn their weights have something to weigh against."""
+    learned = next((objective for objective in decided.objectives if objective.weight == "uncertainty"), None)
+    if learned is None:
+        return
+    problem = f"objective {learned.kind}: weight=uncertainty cannot act"
+    if OPTIMIZERS[decided.optimizer].line_search:
+        problem = f"{problem} with optimizer {decided.optimizer}, which moves all weights by one step"
+        raise UsageError(problem, "give a number, or take optimizer adamw")
+    if len(decided.objectives) + sum(not given.pulls_after_step for given in decided.regularizers) < 2:
+        problem = f"{problem} on the only loss, where it would change nothing but the learning rate"
+        raise UsageError(problem, "give a number, or name another objective or a regularizer")
 
 
 def _check_rows(objective: ObjectiveSpec, kind: str) -> None:

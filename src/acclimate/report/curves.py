@@ -29,13 +29,14 @@ class Figure:
 
 
 def training_figures(metrics: Sequence[Document], resolved: Document) -> list[Figure]:
-    """Loss, dev score, learning rate and gradient norms over the steps, as far as the run logged them."""
+    """Losses and what they counted, dev score, learning rate and gradient norms over the steps, as far as logged."""
     kept = _without_what_was_in_vain(metrics)
     steps = [line for line in kept if "loss" in line]
     evaluations = [line for line in kept if isinstance(line.get("dev"), dict)]
     keep_best = str((resolved.get("evaluation") or {}).get("keep_best", ""))
     figures = (
         _loss_figure(steps, _mishaps(metrics)),
+        _weight_figure(steps),
         _dev_figure(evaluations, keep_best),
         _rate_figure(steps),
         _norm_figure(steps, (resolved.get("training") or {}).get("clip_norm")),
@@ -226,6 +227,14 @@ def _loss_figure(steps: Sequence[Document], note: str) -> Figure | None:
     if not series:
         return None
     return _line_figure("Training loss", series, y_label="loss", note=note)
+
+
+def _weight_figure(steps: Sequence[Document]) -> Figure | None:
+    series = _series(steps, lambda line: line.get("weights", {}))
+    note = "What the run found that each objective should count."
+    return (
+        _line_figure("Weights of the losses", series, y_label="weight", note=note, from_zero=True) if series else None
+    )
 
 
 def _dev_figure(evaluations: Sequence[Document], keep_best: str) -> Figure | None:

@@ -55,6 +55,7 @@ _ENCODED = 20_000  # texts whose vectors are in memory at a time
 _CHECKPOINT_EVERY = 100  # steps
 _CHECKPOINT_EVERY_OF_TABLES = 1_000  # steps: a hundred take no longer than to write the table once
 _HEADS_LR = 2e-3  # ten times that of full tuning
+_WEIGHTS_LR = 2e-2  # of learned weights of losses: a hundred steps move their logarithms by one
 
 #: Texts by stream name. A regularizer names the stream that it wants.
 _STREAMS = {"general": guard_texts}
@@ -137,7 +138,7 @@ def build_trainer(
     facts = {"": facts_of(train, kind, encoder, taught=taught)}
     facts |= {task.name: facts_of(task.rows, task.kind, encoder, taught=taught) for task in tasks}
     specs = _named([(spec.name, spec) for spec in decided.objectives])
-    objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.weight) for name, spec in specs.items()}
+    objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.fixed_weight) for name, spec in specs.items()}
     wanted = [(specs[name].task, objective) for name, (objective, _) in objectives.items()]
     given = _Given(train, kind, replay, tasks)
     feed = _feed(plan, encoder, given, workspace, streams, wanted, untuned, renewal)
@@ -150,7 +151,7 @@ def build_trainer(
             stream = feed.streams[regularizer.measured_on]
             embed = partial(_embedded, unit, feed, stream.features, decided.device)
             regularizer.take(_measured(name, regularizer, embed, len(stream.features), training.seed, workspace, say))
-    groups = [*groups, *_heads(unit, decided.default_lr)]
+    groups = [*groups, *groups_beside(unit, decided.default_lr)]
     steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
@@ -472,9 +473,15 @@ def _named(members: Sequence[tuple[str, T]]) -> dict[str, T]:
     return named
 
 
-def _heads(unit: TrainingUnit, default_lr: float) -> list[ParamGroup]:
-    """What objectives and regularizers train of their own; by default at one rate, whatever the encoder's is."""
+def groups_beside(unit: TrainingUnit, default_lr: float) -> list[ParamGroup]:
+    """What objectives and regularizers train of their own; by default at rates that do not depend on the encoder's."""
     parts: list[nn.Module] = [unit.objectives, unit.regularizers]
     names = {id(p): name for name, p in unit.named_parameters()}
-    own = {names[id(p)]: p for part in parts for p in part.parameters()}
-    return [ParamGroup("heads", own, lr_scale=_HEADS_LR / default_lr)] if own else []
+    learned = [cast("Objective", objective).log_variance() for objective in unit.objectives.values()]
+    weights = {names[id(s)]: s for s in learned if s is not None}
+    own = {name: p for part in parts for p in part.parameters() if (name := names[id(p)]) not in weights}
+    groups = (
+        ParamGroup("heads", own, lr_scale=_HEADS_LR / default_lr),
+        ParamGroup("loss_weights", weights, lr_scale=_WEIGHTS_LR / default_lr, decay=False),
+    )
+    return [group for group in groups if group.parameters]
