@@ -12,13 +12,14 @@ from torch import Tensor
 
 from acclimate.core.errors import UsageError
 from acclimate.core.nouns import Step
+from acclimate.data.examples import Example
 from acclimate.engine.loop import Progress
 from acclimate.gradient_rules import GRADIENT_RULES
 from acclimate.gradient_rules.base import Memory
 from acclimate.objectives import Objective
 from acclimate.recipe import read_recipe
 from acclimate.recipe.resolve import Facts, resolve
-from training import Rig, make_rig, weights
+from training import Rig, make_rig, pairs, weights
 
 BOTH = ("infonce", "triplet")
 
@@ -172,6 +173,20 @@ def test_a_run_evens_out_gradients_that_are_far_apart(tmp_path: Path) -> None:
     assert first == {"infonce": 1.0, "triplet": 1.0}
     assert abs(math.log(last["infonce"] * norms["infonce"] / (last["triplet"] * norms["triplet"]))) < 0.25
     assert sum(last.values()) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**16])
+def test_norms_are_of_what_the_objectives_share(scale: float, tmp_path: Path) -> None:
+    """A head is one objective's own. One that starts at 0 has a gradient, and gives the encoder none."""
+    labeled = [Example(e.id, e.line, text=e.query, label=f"class {row % 2}") for row, e in enumerate(pairs(12))]
+    rig = rig_of(tmp_path, objectives=("infonce", "softmax"), examples=labeled, method="embedding_and_last")
+    trainer, norms = rig.trainer, dict[str, float]()
+    step, _, batch = next(trainer.feed.steps(0))
+    trainer.scale.value = scale
+    trainer._backward(step, trainer.feed.inputs(batch, step, 0.5, "cpu"), norms)
+    assert norms == pytest.approx(norms_of_terms(rig), rel=1e-4)
+    assert norms["softmax"] == 0 < norms["infonce"]
+    assert trainer.unit.objectives["softmax"].weight.grad.norm() > 0
 
 
 class Breaking(Objective):
