@@ -134,9 +134,9 @@ def rig_of(folder: Path, rule: Any = "gradnorm", objectives: Any = BOTH, **setti
 
 def norms_of_terms(rig: Rig) -> dict[str, float]:
     """By plain autograd, of the first batch."""
-    step, _, batch = next(rig.trainer.feed.steps(0))
+    step, _, batches = next(rig.trainer.feed.steps(0))
     trained = [p for p in rig.encoder.parameters() if p.requires_grad]
-    terms = rig.trainer.unit(rig.trainer.feed.inputs(batch, step, 0.5, "cpu"))
+    terms = rig.trainer.unit(rig.trainer.feed.inputs(batches, step, 0.5, "cpu"))
     found = {}
     for name in rig.trainer.unit.objectives:
         parts = torch.autograd.grad(terms[name], trained, retain_graph=True, allow_unused=True)
@@ -156,8 +156,8 @@ def test_the_gradient_of_a_step_is_that_of_the_weighed_sum(tmp_path: Path) -> No
             for p in rig.encoder.parameters():
                 p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(4)) * 0.02)
         trainer = rig.trainer
-        step, _, batch = next(trainer.feed.steps(0))
-        trainer._backward(step, trainer.feed.inputs(batch, step, 0.5, "cpu"), {})
+        step, _, batches = next(trainer.feed.steps(0))
+        trainer._backward(step, trainer.feed.inputs(batches, step, 0.5, "cpu"), {})
         gradients.append(torch.cat([p.grad.flatten() for p in trainer.parameters.values() if p.grad is not None]))
     assert (gradients[1] - gradients[0]).norm() < 1e-5 * gradients[0].norm()
 
@@ -181,9 +181,9 @@ def test_norms_are_of_what_the_objectives_share(scale: float, tmp_path: Path) ->
     labeled = [Example(e.id, e.line, text=e.query, label=f"class {row % 2}") for row, e in enumerate(pairs(12))]
     rig = rig_of(tmp_path, objectives=("infonce", "softmax"), examples=labeled, method="embedding_and_last")
     trainer, norms = rig.trainer, dict[str, float]()
-    step, _, batch = next(trainer.feed.steps(0))
+    step, _, batches = next(trainer.feed.steps(0))
     trainer.scale.value = scale
-    trainer._backward(step, trainer.feed.inputs(batch, step, 0.5, "cpu"), norms)
+    trainer._backward(step, trainer.feed.inputs(batches, step, 0.5, "cpu"), norms)
     assert norms == pytest.approx(norms_of_terms(rig), rel=1e-4)
     assert norms["softmax"] == 0 < norms["infonce"]
     assert trainer.unit.objectives["softmax"].weight.grad.norm() > 0

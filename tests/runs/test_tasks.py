@@ -188,6 +188,28 @@ def test_other_data_of_a_task_is_another_run(files: dict[str, Path], tmp_path: P
         tuned(files, tmp_path / "run", f"data.tasks.topics={files['topics_dev']}", epochs=1)
 
 
+def test_a_rule_weighs_the_tasks_of_a_step(files: dict[str, Path], tmp_path: Path) -> None:
+    settings = (*topics(files), HEAD, "data.tasks_a_step=all", "gradients=gradnorm")
+    run = tuned(files, tmp_path / "run", *settings)
+    told = [record["weights"] for record in steps_of(run)]
+    assert all(set(weights) == {"infonce", "topics_softmax"} for weights in told)
+    assert all(sum(weights.values()) == pytest.approx(2) for weights in told)
+    assert told[0]["infonce"] == 1 != told[-1]["infonce"]
+    assert "Weights of the losses" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_tasks_learn_their_weights_each_in_its_own_steps(files: dict[str, Path], tmp_path: Path) -> None:
+    head = "objectives=[{kind: infonce, weight: uncertainty}, {kind: softmax, task: topics, weight: uncertainty}]"
+    run = tuned(files, tmp_path / "run", *topics(files), head)
+    told = [(of_topics(record), record["weights"]) for record in steps_of(run)]
+    assert {(*of, *weights) for of, weights in told} == {(False, "infonce"), (True, "topics_softmax")}
+    for name in ("infonce", "topics_softmax"):
+        of_task = [weights[name] for _, weights in told if name in weights]
+        assert of_task[0] == 1
+        assert len(set(of_task[1:])) == len(of_task) - 1
+    assert run.model.predict(["a text"], head="topics")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -197,6 +219,7 @@ def test_other_data_of_a_task_is_another_run(files: dict[str, Path], tmp_path: P
         (["objectives=[infonce, {kind: cosent, task: topics}]"], "objective cosent learns from scored pairs"),
         (["data.tasks_a_step=all", "data.task_temperature=3"], "data.task_temperature cannot act with"),
         (["gradients=pcgrad", "regularizers=[]"], "gradients pcgrad needs two loss terms; take data.tasks_a_step=all"),
+        (["gradients=gradnorm"], "needs two objectives to weigh; take data.tasks_a_step=all, or name another"),
         (["training.optimizer=lbfgs"], "data.tasks cannot act with optimizer lbfgs"),
         (["evaluation.keep_best=topics/f1"], "evaluation.keep_best='topics/f1' can't choose here; take ndcg@10"),
     ],

@@ -154,7 +154,7 @@ class Uncertain(Objective):
     s is 0 at the start, so that training begins as with weight 1, and comes to rest at ``log L``: what is left then is
     ``1 + log L``, whose gradient does not depend on the scale of the loss. It may be negative. This is twice the form
     of the paper for a squared error, with s the logarithm of the variance. It takes a rate of its own and no weight
-    decay, which would draw every weight to 1.
+    decay, which would draw every weight to 1. Beside a loss of a fixed weight it counts more the smaller it becomes.
 
     A loss below 0.01 counts as 0.01 here. One that reaches 0, as those with a margin do, would send s to minus
     infinity; so the weight comes to 100 at most.
