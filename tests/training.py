@@ -66,13 +66,13 @@ def make_feed(
     encoder: Encoder,
     examples: Sequence[Example],
     folder: Path,
-    streams: Mapping[str, int],
+    streams: Mapping[str, tuple[int, int]],
     frozen: np.ndarray,
     *,
     guided: bool = False,
     **options: Any,
 ) -> Feed:
-    """The feed of examples and of general texts for each stream (name -> texts a step).
+    """The feed of examples and of general texts for each stream (name -> texts a step, stages).
 
     ``frozen`` is what the base says of the general texts; ``guided`` asks what the encoder says of all texts.
     """
@@ -86,7 +86,7 @@ def make_feed(
     return Feed(
         table,
         store,
-        {name: Stream(general, frozen, size) for name, size in streams.items()},
+        {name: Stream(general, frozen, *rest) for name, rest in streams.items()},
         **{"batch_size": 6, "seed": 7, "guide": np.concatenate(said) if guided else None, **options},
     )
 
@@ -140,8 +140,8 @@ def make_rig(
     """
     encoder = encoder or tiny_encoder()
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
-    streams = {r.measured_on: 0 for r in penalties.values() if r.measured_on}
-    streams |= {r.stream: r.stream_size for r in penalties.values() if r.stream}
+    streams = {r.measured_on: (0, 1) for r in penalties.values() if r.measured_on}
+    streams |= {r.stream: (r.stream_size, r.stages) for r in penalties.values() if r.stream}
     given = examples if examples is not None else pairs(negatives=1)
     parsed = METHODS.parse(method)
     before = encoder.encode(GENERAL)

@@ -252,6 +252,18 @@ mistake(
     r"recipe\.yaml:2:3: evaluation\.merge=7",
     lambda b: b.recipe("evaluation:\n  merge: 7\n"),
 )
+mistake(
+    "two teachers of the same texts",
+    USAGE,
+    r"regularizers distill and distill_2 read the same general texts, .*; give both the same stages, or leave one out",
+    lambda b: b.recipe("regularizers: [distill, {kind: distill, keep: relations, stages: 3}]\n"),
+)
+mistake(
+    "a stage without a step",
+    USAGE,
+    r"9 stages of a teacher of general texts are too many for \d+ steps; take at most \d+, or more training\.epochs",
+    lambda b: b.recipe("regularizers: [{kind: distill, stages: 9}]\n"),
+)
 mistake("recipe is a list", USAGE, r"recipe\.yaml:1: a recipe is a mapping", lambda b: b.recipe("- lr\n- epochs\n"))
 mistake("no such recipe", USAGE, r"none\.yaml.*; give", lambda b: b.fit("--recipe", b / "none.yaml"))
 mistake("recipe is a folder", USAGE, r"folder.*; give", lambda b: b.fit("--recipe", b.write("folder/x", "").parent))

@@ -24,6 +24,12 @@ CASES: dict[str, dict[str, Any]] = {
         "regularizers": ["l2sp", "distill"],
     },
     "opens later": {"opens_at": {"embedding_table": 0.5}},
+    "stages": {
+        "dropout": True,
+        "method": "last_layers",
+        "cache": True,
+        "regularizers": [{"kind": "distill", "stages": 3}],
+    },
 }
 
 
@@ -80,7 +86,7 @@ def test_stopped_after_any_step(step: int, case: str, tmp_path: Path, whole: Any
     assert_as_whole(resumed(tmp_path, case, first.records), whole[case])
 
 
-@pytest.mark.parametrize("case", ["dropout", "bf16, penalties, one block"])
+@pytest.mark.parametrize("case", ["dropout", "bf16, penalties, one block", "stages"])
 @pytest.mark.parametrize("record", range(1, STEPS + 4))
 def test_killed_at_any_record(record: int, case: str, tmp_path: Path, whole: Any) -> None:
     """Between checkpoints: lines after the restored one are cut, and steps without a checkpoint begin anew."""

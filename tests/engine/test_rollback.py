@@ -296,3 +296,19 @@ def test_stopped_after_every_step(tmp_path: Path, whole: Any) -> None:
         rig = troubled(tmp_path, copy.deepcopy(rig.records))
         rig.restore()
     assert_as_whole(rig, whole)
+
+
+def test_going_back_before_a_stage_takes_up_the_teacher_of_that_time(tmp_path: Path) -> None:
+    """The stage of step 6 begins twice: from weights that were given up, and from those that are trained on."""
+    penalty = {"kind": "distill", "stages": 2, "weight": 5.0}
+    rigs = [make_rig(tmp_path / n, steps=12, evaluate_every=4, lr=3e-3, regularizers=[penalty]) for n in "ab"]
+    rig, plain = rigs
+    break_when(rig, too_fast(5, 6, 7))
+    for one in rigs:
+        one.trainer.train()
+    assert rollbacks(rig) == [(8, {"to": 4, "lr_factor": 0.5})]
+    assert [record["step"] for record in rig.steps if "new_teacher" in record] == [6, 6]
+    again = {record["step"]: record["loss"]["distill"] for record in rig.steps[8:]}
+    assert again[4] == plain.steps[4]["loss"]["distill"] > 1e-3  # the base is the teacher again
+    assert again[6] == pytest.approx(0.0, abs=5e-6)
+    assert again[7] > 1e-4

@@ -91,6 +91,16 @@ def test_what_fades_falls_evenly_to_nothing(keep: str) -> None:
         torch.testing.assert_close(found, (1 - progress) * whole)
 
 
+def test_the_weight_falls_from_stage_to_stage_and_when_fading_evenly() -> None:
+    student, teacher = unit_vectors(6, 8, seed=1), unit_vectors(6, 8, seed=2)
+    whole = DistillSpec().build()(step_of(student, teacher))
+    stepwise, evenly = (DistillSpec(stages=3, fading=fading).build() for fading in (False, True))
+    for progress, left in ((0.0, 1), (0.33, 1), (0.34, 2 / 3), (0.66, 2 / 3), (0.67, 1 / 3), (0.99, 1 / 3)):
+        step = replace(step_of(student, teacher), progress=progress)
+        torch.testing.assert_close(stepwise(step), left * whole)
+        torch.testing.assert_close(evenly(step), (1 - progress) * whole)
+
+
 def test_too_few_texts_to_compare_are_refused() -> None:
     with pytest.raises(ValueError, match="texts_a_step of at least 3 to keep margins"):
         DistillSpec(keep="margins", texts_a_step=2)

@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Extra texts that a regularizer wants beside each batch.
+    """Extra texts that regularizers want beside each batch.
 
     Attributes:
         features: [G] their numbers in the feature store.
         frozen: [G, D] what the untuned encoder says of them; [0, D] where no step takes any.
         size: how many a step takes; 0 where they are looked at once.
+        stages: parts of the training, of which each but the first has the encoder as it began for a teacher.
     """
 
     features: "NDArray[np.int64]"
     frozen: "NDArray[np.float32]"
     size: int
+    stages: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,18 @@ class Feed:
         found = assemble(of.table, rows, seed, epoch, positives=of.positives, negatives=self.negatives)
         return replace(found, part=part)
 
-    def inputs(self, batches: Sequence[Batch], step: int, progress: float, device: str) -> Inputs:
-        """The tensors of the batches of a step and of the streams' texts."""
+    def inputs(
+        self,
+        batches: Sequence[Batch],
+        step: int,
+        progress: float,
+        device: str,
+        teachers: "Mapping[str, NDArray[np.float32]] | None" = None,
+    ) -> Inputs:
+        """The tensors of the batches of a step and of the streams' texts.
+
+        ``teachers``: stream name -> what is said of its texts [G, D], where that is not what the untuned encoder says.
+        """
         features, rows, frozen = [batch.unique for batch in batches], {}, {}
         ends = np.cumsum([len(texts) for texts in features]).tolist()
         position = ends[-1]
@@ -102,7 +114,8 @@ class Feed:
             chosen = generator.choice(len(stream.features), min(stream.size, len(stream.features)), replace=False)
             features.append(stream.features[chosen])
             rows[name] = slice(position, position + len(chosen))
-            frozen[name] = torch.from_numpy(stream.frozen[chosen]).to(device)
+            said = stream.frozen if teachers is None else teachers.get(name, stream.frozen)
+            frozen[name] = torch.from_numpy(said[chosen]).to(device)
             position += len(chosen)
         texts = np.concatenate(features)
         return Inputs(

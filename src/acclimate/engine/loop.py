@@ -33,6 +33,7 @@ from acclimate.engine.precision import LossScale, Precision, autocast
 from acclimate.engine.pulling import pull_back
 from acclimate.engine.spikes import find_spikes
 from acclimate.engine.unit import Inputs, TrainingUnit
+from acclimate.regularizers.base import stage_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
     from acclimate.gradient_rules import GradientRule
     from acclimate.gradient_rules.base import Memory
     from acclimate.objectives import Objective
+    from acclimate.model.encoder import Tokens
     from acclimate.regularizers import Regularizer
 
 T = TypeVar("T")
 
 _TRIED = 16  # texts on which it is found what is frozen
+_SAID = 64  # texts that a new teacher is asked of at a time
 _READS = 1.5  # of each row, from which keeping what frozen blocks say is worth writing it
 _SKIPS_IN_A_ROW = 3  # non-finite steps before training goes back to the last good checkpoint
 _ROLLBACKS = 2  # without a completed evaluation between, before training is given up
@@ -109,6 +112,7 @@ class Progress:
         log_norms: block -> logarithms of its last gradient norms, for the rule of spikes.
         closure_calls: of an optimizer that searches along a line.
         rule: what the gradient rule keeps from step to step.
+        stages: stream -> the stage of its teacher, but for 0, whose teacher is the untuned encoder.
     """
 
     step: int = 0
@@ -131,6 +135,7 @@ class Progress:
     log_norms: dict[str, list[float]] = field(default_factory=dict)
     closure_calls: int = 0
     rule: "Memory" = field(default_factory=dict)
+    stages: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; there is no best score before the first evaluation."""
@@ -186,6 +191,7 @@ class Trainer:
         self._open: set[str] | None = None
         self._depth = 0  # blocks at the bottom in which nothing trains at present
         self._states: Activations | None = None
+        self._teachers: dict[str, NDArray[np.float32]] = {}  # of the streams that Progress.stages names
 
     def train(self) -> Progress:
         """Trains from where the run stands to its end and leaves the best weights in the encoder.
@@ -248,7 +254,10 @@ class Trainer:
         record = self._record(step, epoch)
         self.optimizer.schedule(self._position(), settings.steps, settings.warmup_steps, progress.lr_factor)
         moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
-        inputs = self._with_states(self.feed.inputs(batches, step, record["progress"], settings.device))
+        if renewed := self._renew_teachers(record["progress"]):
+            record["new_teacher"] = renewed
+        inputs = self.feed.inputs(batches, step, record["progress"], settings.device, self._teachers)
+        inputs = replace(inputs, tokens=self._with_states(inputs.texts, inputs.tokens))
         figures: list[dict[str, Any]] = []  # of each call of the closure
         try:
             told = self.optimizer.step(lambda: self._closure(step, inputs, figures), moves)
@@ -410,18 +419,37 @@ class Trainer:
         began, ends = max(t for t in times if t <= share), min(t for t in times if t > share)
         return (ends - began) * self.settings.steps / self.feed.steps_an_epoch
 
-    def _with_states(self, inputs: Inputs) -> Inputs:
-        """The inputs, with what the frozen blocks say of each token or text when that is kept."""
+    def _with_states(self, texts: "NDArray[np.int64]", tokens: "Tokens") -> "Tokens":
+        """The tokens of texts, with what the frozen blocks say of each token or text when that is kept."""
         settings, encoder = self.settings, self.unit.encoder
         if self._states is None:
-            return inputs
+            return tokens
 
         def compute(texts: "NDArray[np.int64]") -> Tensor:
             with autocast(settings.device, settings.precision):
                 return encoder.lower_states(self.feed.tokens(texts, settings.device), self._depth)
 
-        states = self._states.take(inputs.texts, compute).to(settings.device)
-        return replace(inputs, tokens=encoder.going_on(inputs.tokens, self._depth, states))
+        states = self._states.take(texts, compute).to(settings.device)
+        return encoder.going_on(tokens, self._depth, states)
+
+    def _renew_teachers(self, share: float) -> list[str]:
+        """Makes the encoder as it is the teacher of each stream of which a stage begins; their names."""
+        stages = {name: stage_of(share, stream.stages) for name, stream in self.feed.streams.items()}
+        begun = [name for name, stage in stages.items() if stage != self.progress.stages.get(name, 0)]
+        for name in begun:
+            self._teachers[name] = self._said_of(self.feed.streams[name].features)
+            self.progress.stages[name] = stages[name]
+        return begun
+
+    def _said_of(self, texts: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """What the encoder says of texts as it is [G, D], read as in training, but without dropout."""
+        settings, said = self.settings, []
+        self.unit.eval()
+        for part in np.array_split(texts, -(-len(texts) // _SAID)):
+            tokens = self._with_states(part, self.feed.tokens(part, settings.device))
+            with torch.no_grad(), autocast(settings.device, settings.precision):
+                said.append(self.unit(tokens).float().cpu().numpy())
+        return np.concatenate(said)
 
     def _evaluate(self, epoch: int) -> bool:
         """Scores dev, remembers the best step, ends the run when patience is over. False: vectors are not finite."""
@@ -491,6 +519,8 @@ class Trainer:
         }
         if heads:
             tensors["heads"] = heads
+        if self._teachers:
+            tensors["teachers"] = {name: torch.from_numpy(said) for name, said in self._teachers.items()}
         self.checkpoints.save(progress.step, tensors, progress.to_json())
         # A later folder is of a future that was given up: damaged, or in need of one that was.
         newest = [step for step in self.checkpoints.steps() if step <= progress.step][-2:]
@@ -512,6 +542,7 @@ class Trainer:
     def _take_up(self, checkpoint: Checkpoint) -> None:
         self._load_weights(checkpoint)
         self.optimizer.load_state_tensors(checkpoint.tensors["optimizer"])
+        self._teachers = {name: said.numpy() for name, said in checkpoint.tensors.get("teachers", {}).items()}
         self.progress = Progress.from_json(checkpoint.state)
         self.scale.value, self.scale.good_steps = self.progress.loss_scale, self.progress.steps_at_loss_scale
 

@@ -52,7 +52,7 @@ class Inputs:
         rows: the batches, mostly one.
         progress: as in `Step`.
         streams: name -> rows of the embeddings that are this stream's.
-        frozen: name -> what the base says of the stream's texts [G, D].
+        frozen: name -> what its teacher says of the stream's texts [G, D].
     """
 
     texts: "NDArray[np.int64]"

@@ -24,13 +24,16 @@ class Regularizer(nn.Module):
 
     Attributes:
         stream: the name of the extra texts that it wants beside each batch, or None. The engine draws ``stream_size``
-            of them, embeds them in the same pass, and adds what the untuned encoder said of them to ``step.frozen``.
+            of them, embeds them in the same pass, and adds what their teacher says of them to ``step.frozen``.
         stream_size: texts a step.
+        stages: in how many equal parts of its progress training is cut. The teacher of the stream is the untuned
+            encoder in the first, and in each later one the encoder as it was when that began.
         measured_on: the name of the texts on which it looks at the untuned encoder once, or None.
     """
 
     stream: str | None = None
     stream_size: int = 0
+    stages: int = 1
     measured_on: str | None = None
     #: Whether it measures from the start, so that it is 0 there.
     starts_at_zero: ClassVar[bool] = True
@@ -72,6 +75,11 @@ class RegularizerSpec(Spec):
     @abstractmethod
     def build(self) -> Regularizer:
         """The regularizer with these settings."""
+
+
+def stage_of(progress: float, stages: int) -> int:
+    """In which of equal parts of the training, counted from 0, a progress in [0, 1] lies."""
+    return min(int(progress * stages + 1e-9), stages - 1)  # a share like 7/25 may lie a rounding below its boundary
 
 
 def with_vocabulary(groups: Sequence[ParamGroup], kind: str) -> list[tuple[nn.Parameter, Tensor]]:

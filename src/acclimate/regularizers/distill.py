@@ -9,6 +9,9 @@ With vectors u of the encoder in training and v of the frozen base, both [G, D] 
 The divisor of the first says how far apart the base holds different texts: 0.9 for all-MiniLM-L6-v2, 0.2 for
 multilingual-e5-small, whose cosines all lie between 0.7 and 1. One weight then keeps both alike. Less than 0.1 counts
 as 0.1.
+
+In stages the teacher is the previous stage: with N of them, v of stage k = 0 .. N - 1 is what the encoder said when the
+stage began, and the weight is 1 - k / N of the whole.
 """
 
 from collections.abc import Sequence
@@ -20,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from acclimate.core.nouns import ParamGroup, Step
-from acclimate.regularizers.base import Regularizer, RegularizerSpec
+from acclimate.regularizers.base import Regularizer, RegularizerSpec, stage_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,7 +34,9 @@ _LEAST_APART = 0.1  # below it, what bf16 rounds off would count as movement
 class DistillSpec(RegularizerSpec):
     """Keeps what the base says of general texts: its vectors, or only their relations, or differences of these.
 
-    With ``fading`` the weight falls evenly to 0 at the end of training.
+    With several ``stages``, equal parts of the training, each begins with the encoder as it is then for its teacher,
+    at a weight that falls from stage to stage: 1, 2/3, 1/3 of it in three. With ``fading`` the weight falls evenly to
+    0 at the end of training, whatever the stages.
     """
 
     kind: Literal["distill"] = "distill"
@@ -39,6 +44,7 @@ class DistillSpec(RegularizerSpec):
     keep: Literal["vectors", "relations", "margins"] = "vectors"
     temperature: PositiveFloat = 0.05
     texts_a_step: PositiveInt = 32
+    stages: PositiveInt = 1
     fading: bool = False
 
     summary: ClassVar[str] = "keeps the base's vectors of general texts"
@@ -96,6 +102,7 @@ class Distill(Regularizer):
         # Without weight no text is asked for: texts beside the batch change its padding, and so its last digits.
         self.stream = "general" if spec.weight else None
         self.stream_size = spec.texts_a_step
+        self.stages = spec.stages
 
     def begin(self, groups: Sequence[ParamGroup]) -> None:
         """Nothing to take: the engine brings the base's vectors."""
@@ -112,5 +119,6 @@ class Distill(Regularizer):
                 penalty = relation_penalty(student, teacher, self.spec.temperature)
             case "margins":
                 penalty = margin_penalty(student, teacher)
-        left = 1 - step.progress if self.spec.fading else 1.0
+        stages = self.spec.stages
+        left = 1 - (step.progress if self.spec.fading else stage_of(step.progress, stages) / stages)
         return self.spec.weight * left * penalty

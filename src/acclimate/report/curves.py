@@ -35,7 +35,7 @@ def training_figures(metrics: Sequence[Document], resolved: Document) -> list[Fi
     evaluations = [line for line in kept if isinstance(line.get("dev"), dict)]
     keep_best = str((resolved.get("evaluation") or {}).get("keep_best", ""))
     figures = (
-        _loss_figure(steps, _mishaps(metrics)),
+        _loss_figure(steps, _events(metrics)),
         _weight_figure(steps),
         _dev_figure(evaluations, keep_best),
         _rate_figure(steps),
@@ -206,15 +206,20 @@ def _without_what_was_in_vain(metrics: Sequence[Document]) -> list[Document]:
     return kept
 
 
-def _mishaps(metrics: Sequence[Document]) -> str:
-    """Skipped steps and rollbacks in words, also those of steps that were repeated later."""
+def _events(metrics: Sequence[Document]) -> str:
+    """Skipped steps, rollbacks and new teachers in words, also those of steps that were repeated later."""
     skipped = [f"{line['step']} ({line['skipped']})" for line in metrics if line.get("skipped")]
     back = [
         f"from step {line['step']} to {line['rollback']['to']}, on with {line['rollback']['lr_factor']:g} of the rate"
         for line in metrics
         if "rollback" in line
     ]
-    sentences = (("Skipped without an update: step", ", ", skipped), ("Gone back", "; ", back))
+    renewed = [f"{line['step']}" for line in metrics if "new_teacher" in line]
+    sentences = (
+        ("Skipped without an update: step", ", ", skipped),
+        ("Gone back", "; ", back),
+        ("A new stage, whose teacher is the encoder as it was then: from step", ", ", renewed),
+    )
     return " ".join(
         f"{words} {mark.join(found[:10])}{' ...' * (len(found) > 10)}." for words, mark, found in sentences if found
     )

@@ -59,7 +59,7 @@ from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
-from acclimate.runs.training import Sizes, TaskRows, build_trainer, facts_of, heads_of
+from acclimate.runs.training import Sizes, TaskRows, build_trainer, built, facts_of, heads_of
 from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.workspace import MetricsLog, Workspace
 
@@ -234,8 +234,8 @@ class _Run:
             add_words(trial, self._vocabulary.texts)
         groups = plan.decided.method.apply(trial)
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
-        for spec in plan.decided.regularizers:
-            spec.build().begin(groups)
+        for regularizer in built(plan.decided.regularizers).values():
+            regularizer.begin(groups)
         seen = {"": facts_of(self.prepared.train, self.prepared.kind, trial)}
         seen |= {name: facts_of(task.train, task.dataset.kind, trial) for name, task in self.prepared.tasks.items()}
         for objective in plan.decided.objectives:

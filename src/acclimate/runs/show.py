@@ -193,6 +193,9 @@ class Show:
             self.say(
                 f"        step {record['step']} skipped: {record['skipped']}; rows {', '.join(record['rows'][:5])} ..."
             )
+        if "new_teacher" in record:
+            names = ", ".join(record["new_teacher"])
+            self.say(f"        step {record['step']}: a new stage, {names} texts are held to what the encoder says now")
         if "rollback" in record:
             step, factor = record["rollback"]["to"], record["rollback"]["lr_factor"]
             self.say(f"        back to step {step}, from there on with {factor:g} of the learning rate")

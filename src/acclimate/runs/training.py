@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from acclimate.core.errors import UsageError
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.batches import Part
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from acclimate.model.encoder import Encoder
     from acclimate.model.heads import Head
-    from acclimate.regularizers import Regularizer
+    from acclimate.regularizers import Regularizer, RegularizerSpec
     from acclimate.regularizers.base import Embed
 
 T = TypeVar("T")
@@ -126,14 +127,14 @@ def build_trainer(
     """
     training, decided = plan.recipe.training, plan.decided
     encoder.to(decided.device).eval()
-    regularizers = _named([(spec.kind, spec.build()) for spec in decided.regularizers])
+    regularizers = built(decided.regularizers)
     adapted = len(encoder.vector_adapters) > 0
     # What does not start as the base is asked before it becomes another encoder.
-    known = None if decided.method.starts_as_base else _streams(plan, encoder, list(regularizers.values()))
+    known = None if decided.method.starts_as_base else _streams(plan, encoder, regularizers)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
-    streams = _streams(plan, encoder, list(regularizers.values())) if known is None else known
+    streams = _streams(plan, encoder, regularizers) if known is None else known
     taught = any(spec.taught for spec in decided.objectives)
     facts = {"": facts_of(train, kind, encoder, taught=taught)}
     facts |= {task.name: facts_of(task.rows, task.kind, encoder, taught=taught) for task in tasks}
@@ -142,6 +143,8 @@ def build_trainer(
     wanted = [(specs[name].task, objective) for name, (objective, _) in objectives.items()]
     given = _Given(train, kind, replay, tasks)
     feed = _feed(plan, encoder, given, workspace, streams, wanted, untuned, renewal)
+    steps = max(1, round(decided.epochs * feed.steps_an_epoch))
+    _check_stages(feed.streams, steps)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
     of_task = {name: spec.task for name, spec in specs.items()}
@@ -152,7 +155,6 @@ def build_trainer(
             embed = partial(_embedded, unit, feed, stream.features, decided.device)
             regularizer.take(_measured(name, regularizer, embed, len(stream.features), training.seed, workspace, say))
     groups = [*groups, *groups_beside(unit, decided.default_lr)]
-    steps = max(1, round(decided.epochs * feed.steps_an_epoch))
     searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
         optimizer=decided.optimizer,
@@ -289,30 +291,58 @@ def _measured(
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """A stream before its texts have numbers: texts, their role, what the base says [G, D], how many a step takes."""
+    """A stream before its texts have numbers; ``frozen``: what the base says [G, D]. For the rest see `Stream`."""
 
     texts: Sequence[str]
     role: str
     frozen: "NDArray[np.float32]"
     size: int
+    stages: int
 
 
-def _streams(plan: Plan, encoder: "Encoder", regularizers: Sequence["Regularizer"]) -> dict[str, _Texts]:
+def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
+    """The regularizers of a run by name.
+
+    Raises:
+        UsageError: two that cannot have the same teacher.
+    """
+    regularizers = _named([(spec.kind, spec.build()) for spec in specs])
+    first: dict[str, str] = {}
+    for name, regularizer in regularizers.items():
+        if regularizer.stream is None:
+            continue
+        other = first.setdefault(regularizer.stream, name)
+        if regularizers[other].stages != regularizer.stages:
+            problem = f"{other} and {name} read the same {regularizer.stream} texts, which have one teacher at a time"
+            raise UsageError(f"regularizers {problem}", "give both the same stages, or leave one out")
+    return regularizers
+
+
+def _check_stages(streams: Mapping[str, Stream], steps: int) -> None:
+    """A teacher that is the encoder itself, at the only step of its stage, has nothing to teach."""
+    for name, stream in streams.items():
+        if stream.stages > max(1, steps // 2):
+            problem = f"{stream.stages} stages of a teacher of {name} texts are too many for {steps} steps"
+            raise UsageError(problem, f"take at most {max(1, steps // 2)}, or more training.epochs")
+
+
+def _streams(plan: Plan, encoder: "Encoder", regularizers: Mapping[str, "Regularizer"]) -> dict[str, _Texts]:
     """What the regularizers want beside the batches, and what the base says of it."""
-    wanted: dict[str, int] = {}  # one draw a stream serves all who want it, so it has to be large enough for each
-    for regularizer in regularizers:
+    wanted: dict[str, tuple[int, int]] = {}  # one draw serves all who want a stream, so it has to be enough for each
+    for regularizer in regularizers.values():
         if regularizer.stream is not None:
-            wanted[regularizer.stream] = max(regularizer.stream_size, wanted.get(regularizer.stream, 0))
+            size, _ = wanted.get(regularizer.stream, (0, 1))
+            wanted[regularizer.stream] = max(regularizer.stream_size, size), regularizer.stages
         if regularizer.measured_on is not None:
-            wanted.setdefault(regularizer.measured_on, 0)
+            wanted.setdefault(regularizer.measured_on, (0, 1))
     precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
     role = "query" if encoder.adapts_queries_alone else "document"  # documents cannot move then: nothing to keep
     found = {}
     with _cut_at(encoder, plan.decided.max_length):
-        for name, size in wanted.items():
+        for name, (size, stages) in wanted.items():
             texts = _STREAMS[name]()
             asked = texts if size else []
-            found[name] = _Texts(texts, role, encoder.encode(asked, role, precision=precision), size)
+            found[name] = _Texts(texts, role, encoder.encode(asked, role, precision=precision), size, stages)
     return found
 
 
@@ -339,7 +369,10 @@ def _feed(
     return Feed(
         table=found.table,
         store=found.store,
-        streams={name: Stream(found.streams[name], stream.frozen, stream.size) for name, stream in streams.items()},
+        streams={
+            name: Stream(found.streams[name], stream.frozen, stream.size, stream.stages)
+            for name, stream in streams.items()
+        },
         batch_size=plan.decided.batch_size,
         seed=derive_seed(plan.recipe.training.seed, "feed"),
         positives=_positives(data, objectives, ""),
