@@ -264,6 +264,30 @@ mistake(
     r"9 stages of a teacher of general texts are too many for \d+ steps; take at most \d+, or more training\.epochs",
     lambda b: b.recipe("regularizers: [{kind: distill, stages: 9}]\n"),
 )
+mistake(
+    "an earlier run that is not there",
+    USAGE,
+    r"regularizer ewc cannot go on from runs/first: there is no file runs/first; name the folder of a run",
+    lambda b: b.recipe("regularizers: [{kind: ewc, previous: runs/first}]\n"),
+)
+mistake(
+    "decay of nothing",
+    USAGE,
+    r"recipe\.yaml:1:16: regularizers.*ewc.* is not accepted; it should have previous, the folder of an earlier run",
+    lambda b: b.recipe("regularizers: [{kind: ewc, decay: 0.9}]\n"),
+)
+mistake(
+    "importance of weights that no later run has",
+    USAGE,
+    r"regularizer ewc leaves importance to later runs, and method adapter trains what it adds itself, .*; take a",
+    lambda b: b.recipe("regularizers: [{kind: ewc, keep_importance: true}]\n", "--method", "adapter"),
+)
+mistake(
+    "two that leave importance",
+    USAGE,
+    r"regularizers ewc and ewc_2 would both leave their importance; let one of them keep it",
+    lambda b: b.recipe(f"regularizers: [{', '.join(['{kind: ewc, keep_importance: true}'] * 2)}]\n"),
+)
 mistake("recipe is a list", USAGE, r"recipe\.yaml:1: a recipe is a mapping", lambda b: b.recipe("- lr\n- epochs\n"))
 mistake("no such recipe", USAGE, r"none\.yaml.*; give", lambda b: b.fit("--recipe", b / "none.yaml"))
 mistake("recipe is a folder", USAGE, r"folder.*; give", lambda b: b.fit("--recipe", b.write("folder/x", "").parent))

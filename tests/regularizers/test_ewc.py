@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from acclimate.core.errors import DataError, UsageError
 from acclimate.core.nouns import ParamGroup, Pull
 from acclimate.engine.pulling import pull_back
 from acclimate.regularizers.ewc import (
     Ewc,
     EwcSpec,
+    carried_on,
     ewc_penalty,
     exact_fisher,
     log_chances,
@@ -135,8 +138,8 @@ def test_an_endless_pull_is_the_anchor_to_the_bit_and_a_closed_group_is_left_alo
     assert torch.equal(parameter, anchor)
 
 
-def rig_of(folder: Path, *, steps: int = 10, **settings: Any) -> Rig:
-    return make_rig(folder, regularizers=[{"kind": "ewc", **settings}], lr=3e-3, steps=steps)
+def rig_of(folder: Path, *, steps: int = 10, dropout: bool = False, **settings: Any) -> Rig:
+    return make_rig(folder, regularizers=[{"kind": "ewc", **settings}], lr=3e-3, steps=steps, dropout=dropout)
 
 
 @pytest.mark.parametrize("importance", ["outputs", "contrastive"])
@@ -201,3 +204,90 @@ def test_a_row_that_is_looked_up_twice_has_the_square_of_the_sum() -> None:
     (sparse,), (dense,) = (squared(F.embedding(rows, table, sparse=by).sum(), [table]) for by in (True, False))
     assert torch.equal(sparse, dense)
     assert dense[1].tolist() == [4.0, 4.0, 4.0]
+
+
+# -- from run to run -------------------------------------------------------------------------------------------------
+
+
+def test_the_recursion_by_hand() -> None:
+    tasks = [[torch.tensor([2.0, 0.0]), torch.tensor([[1.0]])], [torch.tensor([1.0, 4.0]), torch.tensor([[3.0]])]]
+    once = carried_on(tasks[0], tasks[1], 0.5)
+    assert [part.tolist() for part in once] == [[2.0, 4.0], [[3.5]]]
+    assert [part.tolist() for part in carried_on(once, tasks[0], 0.5)] == [[3.0, 2.0], [[2.75]]]
+
+
+def test_after_many_tasks_each_counts_by_its_age() -> None:
+    tasks = [torch.rand(5, generator=seeded(number), dtype=torch.float64) for number in range(6)]
+    held = [tasks[0]]
+    for own in tasks[1:]:
+        held = carried_on(held, [own], 0.7)
+    torch.testing.assert_close(held[0], sum(0.7 ** (5 - age) * own for age, own in enumerate(tasks)))
+
+
+def ewc_of(rig: Rig) -> Ewc:
+    return next(r for r in rig.trainer.unit.regularizers.values() if isinstance(r, Ewc))
+
+
+def left_by(rig: Rig, path: Path) -> Path:
+    left = ewc_of(rig).leaves()
+    assert left is not None
+    save_file(dict(left.weights), path, dict(left.about))
+    return path
+
+
+def test_a_decay_of_0_forgets_the_earlier_run_and_1_adds_it(tmp_path: Path) -> None:
+    first = rig_of(tmp_path / "first", keep_importance=True, importance="contrastive")
+    previous = str(left_by(first, tmp_path / "left.safetensors"))
+    later = {"previous": previous, "keep_importance": True}
+    alone = rig_of(tmp_path / "alone")
+    forgets, adds = (rig_of(tmp_path / f"{d}", **later, importance="contrastive", decay=d) for d in (0.0, 1.0))
+    own = ewc_of(rig_of(tmp_path / "own", importance="contrastive"))._importance
+    assert any(not torch.equal(own[name], other) for name, other in ewc_of(alone)._importance.items())
+    assert all(torch.equal(own[name], held) for name, held in ewc_of(forgets)._importance.items())
+    assert all(torch.equal(2 * own[name], held) for name, held in ewc_of(adds)._importance.items())
+    left = ewc_of(adds).leaves()
+    assert left is not None
+    assert left.about["runs"] == "2"
+
+
+def test_without_weight_importance_is_left_and_training_is_plain(tmp_path: Path) -> None:
+    plain = make_rig(tmp_path / "plain", lr=3e-3, steps=4, dropout=True)
+    leaving = rig_of(tmp_path / "leaving", steps=4, weight=0.0, keep_importance=True, dropout=True)
+    for rig in (plain, leaving):
+        rig.trainer.train()
+    expected = weights(plain.encoder)
+    assert all(torch.equal(weight, expected[name]) for name, weight in weights(leaving.encoder).items())
+    left = ewc_of(leaving).leaves()
+    assert left is not None
+    assert left.weights.keys() == leaving.trainer.parameters.keys()
+
+
+def test_what_cannot_be_gone_on_from_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    group = ParamGroup("all", {"a": nn.Parameter(torch.ones(2)), "b": nn.Parameter(torch.ones(3))})
+    about = {"importance": "outputs", "runs": "1"}
+    path = tmp_path / "importance.safetensors"
+
+    def begin(tensors: dict[str, Tensor], about: dict[str, str] | None, **settings: Any) -> None:
+        save_file(tensors, path, about)
+        EwcSpec(previous=str(settings.pop("previous", tmp_path)), **settings).build().begin([group])
+
+    good = {"a": torch.ones(2), "b": torch.ones(3)}
+    begin(good, about)
+    begin(good, about, previous=path, decay=0.3)
+    with pytest.raises(UsageError, match=r"there is no file .*elsewhere; name the folder of a run"):
+        begin(good, about, previous=tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"of kind outputs, and this run measures contrastive; take importance: outp"):
+        begin(good, about, importance="contrastive")
+    with pytest.raises(UsageError, match=r"other parameters .*: b is \(4,\) there, \(3,\) here; take the method"):
+        begin({**good, "b": torch.ones(4)}, about)
+    with pytest.raises(UsageError, match=r"b is nothing there, \(3,\) here"):
+        begin({"a": torch.ones(2)}, about)
+    with pytest.raises(UsageError, match=r"c is \(1,\) there, nothing here"):
+        begin({**good, "c": torch.ones(1)}, about)
+    with pytest.raises(DataError, match=r"importance\.safetensors: there are tensors, but no importance"):
+        begin(good, None)
+    path.write_bytes(b"no tensors")
+    with pytest.raises(DataError, match=r"importance\.safetensors: the importance cannot be read"):
+        EwcSpec(previous=str(path)).build().begin([group])
+    with pytest.raises(ValueError, match="should have previous"):
+        EwcSpec(decay=0.9)

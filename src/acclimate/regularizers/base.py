@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -15,8 +16,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: The file of a run's folder in which a regularizer leaves what a later run goes on from.
+IMPORTANCE = "importance.safetensors"
 #: (numbers of texts [B]) -> their embeddings [B, D].
 Embed = Callable[["NDArray[np.int64]"], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """How much each number of the opened parameters matters, as one run leaves it to the next.
+
+    Attributes:
+        weights: name of a parameter -> its numbers' importance, of its shape.
+        about: what it was made by: setting -> value.
+    """
+
+    weights: Mapping[str, Tensor]
+    about: Mapping[str, str]
 
 
 class Regularizer(nn.Module):
@@ -29,18 +45,26 @@ class Regularizer(nn.Module):
         stages: in how many equal parts of its progress training is cut. The teacher of the stream is the untuned
             encoder in the first, and in each later one the encoder as it was when that began.
         measured_on: the name of the texts on which it looks at the untuned encoder once, or None.
+        leaves_importance: whether `leaves` gives any. A later run knows weights by their names, so the method has to
+            train the base's own.
     """
 
     stream: str | None = None
     stream_size: int = 0
     stages: int = 1
     measured_on: str | None = None
+    leaves_importance: bool = False
     #: Whether it measures from the start, so that it is 0 there.
     starts_at_zero: ClassVar[bool] = True
 
     @abstractmethod
     def begin(self, groups: Sequence[ParamGroup]) -> None:
-        """Takes the starting point of what trains, once, before the first step and before any state is restored."""
+        """Takes the starting point of what trains, once, before the first step and before any state is restored.
+
+        Raises:
+            UsageError: a setting that cannot act on what trains here.
+            DataError: a file that it goes on from cannot be read.
+        """
 
     def measure(self, embed: Embed, texts: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """What it has to know of the untuned encoder, by names; after ``begin``, where ``measured_on`` is named.
@@ -54,6 +78,10 @@ class Regularizer(nn.Module):
 
     def take(self, measured: Mapping[str, Tensor]) -> None:
         """Is handed what `measure` found, in this run or when it began."""
+
+    def leaves(self) -> Importance | None:
+        """What a later run can go on from, where ``leaves_importance``; after ``take``."""
+        return None
 
     def pulls(self) -> Mapping[str, Pull]:
         """Where the opened parameters are drawn after each step, by name; asked once, after ``begin`` and ``take``."""

@@ -16,17 +16,31 @@ moves, in random directions r of length one (Aljundi et al. 2018 with the norm r
 The square of a mean gradient is not the mean square: it is too small by about the batch size. A gradient for each text
 takes a backward pass each. So one pass takes the sum over a batch of texts with random signs e, whose square has the
 sum of the squares for its mean, since the products of different texts cancel: E (sum_i e_i g_i)^2 = sum_i g_i^2.
+
+Over several runs (online EWC, Schwarz et al. 2018) a run t goes on with what the run before it has left::
+
+    F_t~ = decay F_(t-1)~ + F_t
+
+around its own start: one penalty for all tasks so far. Each F_t has a mean of 1, so the sum grows with the runs, up to
+1 / (1 - decay).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.core.nouns import ParamGroup, Pull, Step
-from acclimate.regularizers.base import Embed, Regularizer, RegularizerSpec
+from acclimate.regularizers.base import IMPORTANCE, Embed, Importance, Regularizer, RegularizerSpec
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _BATCH = 32  # texts whose signed gradients share a backward pass; also the candidates of ``contrastive``
 _MOST = 0.999  # quantile above which importance is cut: single weights would be all that is held
@@ -37,6 +51,9 @@ class EwcSpec(RegularizerSpec):
 
     ``decoupled`` moves the weights back after each step instead of adding the penalty to the loss, where Adam would
     scale it away; then no weight of mean importance gets further than about 1 / ``weight`` from the start.
+
+    With ``keep_importance`` the run leaves what it held by in ``importance.safetensors``. A later run names that run's
+    folder, or the file, as ``previous`` and holds by ``decay`` times that beside its own, around its own start.
     """
 
     kind: Literal["ewc"] = "ewc"
@@ -46,6 +63,9 @@ class EwcSpec(RegularizerSpec):
     texts: PositiveInt = 1_000
     samples: PositiveInt = 2
     decoupled: bool = True
+    previous: str = "none"
+    decay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    keep_importance: bool = False
 
     summary: ClassVar[str] = "holds weights that matter to general texts near the base's"
 
@@ -53,6 +73,12 @@ class EwcSpec(RegularizerSpec):
     def pulls_after_step(self) -> bool:
         """See `RegularizerSpec.pulls_after_step`."""
         return self.decoupled
+
+    @model_validator(mode="after")
+    def _decays_something(self) -> "Self":
+        if self.previous == "none" and self.decay != type(self).model_fields["decay"].default:
+            raise ValueError("should have previous, the folder of an earlier run, for decay to act on")
+        return self
 
     def build(self) -> Regularizer:
         """See `RegularizerSpec.build`."""
@@ -112,6 +138,11 @@ def normalized(importance: Sequence[Tensor]) -> list[Tensor]:
     return [part.clamp(max=most) / mean for part in importance]
 
 
+def carried_on(before: Sequence[Tensor], now: Sequence[Tensor], decay: float) -> list[Tensor]:
+    """The importance that a run holds by: what earlier ones have left, times ``decay``, and its own."""
+    return [decay * earlier + own for earlier, own in zip(before, now, strict=True)]
+
+
 def ewc_penalty(parameters: Sequence[Tensor], anchors: Sequence[Tensor], importance: Sequence[Tensor]) -> Tensor:
     """Half of the squared distance between parameters and anchors, weighed by importance, float32 scalar."""
     parts = zip(parameters, anchors, importance, strict=True)
@@ -124,7 +155,9 @@ class Ewc(Regularizer):
     def __init__(self, spec: EwcSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.measured_on = "general" if spec.weight else None
+        self.leaves_importance = spec.keep_importance
+        self.measured_on = "general" if spec.weight or spec.keep_importance else None
+        self._earlier_runs = 0
         # Plain dicts: registered parameters would be trained, checkpointed and counted a second time.
         self._parameters_at: dict[str, tuple[nn.Parameter, Tensor]] = {}
         self._importance: dict[str, Tensor] = {}
@@ -133,6 +166,8 @@ class Ewc(Regularizer):
         """See `Regularizer.begin`."""
         opened = {name: p for group in groups for name, p in group.parameters.items()}
         self._parameters_at = {name: (p, p.detach().clone()) for name, p in opened.items()}
+        if self.spec.previous != "none":
+            self._earlier_runs = _runs_before(self.spec, {name: tuple(p.shape) for name, p in opened.items()})
 
     def measure(self, embed: Embed, texts: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """See `Regularizer.measure`."""
@@ -152,23 +187,81 @@ class Ewc(Regularizer):
                 again = sample < spec.samples - 1
                 for sum_, square in zip(total, squared(scalar(vectors), parameters, again=again), strict=True):
                     sum_.add_(square, alpha=1 / (len(chosen) * spec.samples))
-        return dict(zip(self._parameters_at, normalized(total), strict=True))
+        found = normalized(total)
+        if spec.previous != "none":
+            left = load_file(_file_of(spec.previous))
+            before = [left[name].to(p.device) for name, (p, _) in self._parameters_at.items()]
+            found = carried_on(before, found, spec.decay)
+        return dict(zip(self._parameters_at, found, strict=True))
 
     def take(self, measured: Mapping[str, Tensor]) -> None:
         """See `Regularizer.take`."""
         self._importance = {name: measured[name].to(p.device) for name, (p, _) in self._parameters_at.items()}
 
+    def leaves(self) -> Importance | None:
+        """See `Regularizer.leaves`."""
+        if not self.leaves_importance:
+            return None
+        spec = self.spec
+        about = {
+            "importance": spec.importance,
+            "temperature": f"{spec.temperature}",
+            "texts": f"{spec.texts}",
+            "candidates": f"{_BATCH}",
+            "samples": f"{spec.samples}",
+            "decay": f"{spec.decay}",
+            "runs": f"{self._earlier_runs + 1}",
+        }
+        return Importance(self._importance, about)
+
     def pulls(self) -> Mapping[str, Pull]:
         """See `Regularizer.pulls`."""
-        if not self.spec.decoupled or not self._importance:
+        if not self.spec.decoupled or not self.spec.weight:
             return {}
         strength = {name: self.spec.weight * importance for name, importance in self._importance.items()}
         return {name: Pull(anchor, strength[name]) for name, (_, anchor) in self._parameters_at.items()}
 
     def forward(self, step: Step) -> Tensor:
         """See `Regularizer.forward`."""
-        if not self._importance:
+        if not self.spec.weight:
             return step.unique.new_zeros(())
         parameters, anchors = zip(*self._parameters_at.values(), strict=True)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.spec.decoupled):
             return self.spec.weight * ewc_penalty(parameters, anchors, list(self._importance.values()))
+
+
+def _file_of(previous: str) -> Path:
+    """The importance that an earlier run has left, by its folder or the file itself."""
+    path = Path(previous).expanduser()
+    return path / IMPORTANCE if path.is_dir() else path
+
+
+def _runs_before(spec: EwcSpec, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many runs are in the importance to go on from, which has to be of the parameters of these shapes.
+
+    Raises:
+        UsageError: there is none, or it is of another kind or of other parameters.
+        DataError: what is there cannot be read.
+    """
+    path = _file_of(spec.previous)
+    if not path.is_file():
+        problem = f"regularizer ewc cannot go on from {spec.previous}: there is no file {path}"
+        raise UsageError(problem, "name the folder of a run that had keep_importance: true")
+    try:
+        with safe_open(path, "pt") as file:
+            about: Mapping[str, str] = file.metadata() or {}
+            there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        remedy = "run the earlier task again with keep_importance: true"
+        raise DataError(f"the importance cannot be read: {error}", remedy, Place(path)) from None
+    if "importance" not in about or "runs" not in about:
+        remedy = "name the folder of a run that had keep_importance: true"
+        raise DataError("there are tensors, but no importance that a run has left", remedy, Place(path))
+    if about["importance"] != spec.importance:
+        problem = f"{path} holds importance of kind {about['importance']}, and this run measures {spec.importance}"
+        raise UsageError(problem, f"take importance: {about['importance']}")
+    if others := sorted(name for name in {*there, *shapes} if there.get(name) != shapes.get(name)):
+        name, sizes = others[0], [found.get(others[0], "nothing") for found in (there, shapes)]
+        problem = f"{path} weighs other parameters than this method opens: {name} is {sizes[0]} there, {sizes[1]} here"
+        raise UsageError(problem, "take the method of that run, and its model as --base")
+    return int(about["runs"])

@@ -59,7 +59,15 @@ from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
-from acclimate.runs.training import Sizes, TaskRows, build_trainer, built, facts_of, heads_of
+from acclimate.runs.training import (
+    Sizes,
+    TaskRows,
+    begin_on_trial,
+    build_trainer,
+    facts_of,
+    heads_of,
+    write_importance,
+)
 from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.workspace import MetricsLog, Workspace
 
@@ -188,6 +196,7 @@ class _Run:
             self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
             after = self._score(self._encode)
+        self._leave_importance(trainer)
         scores = self._judge(before, after, progress, sizes, merged)
         self._save(scores, before.test, after.test)
         self.show.result(scores, self.workspace.path)
@@ -232,10 +241,8 @@ class _Run:
         trial.max_length = plan.decided.max_length
         if self._vocabulary is not None:
             add_words(trial, self._vocabulary.texts)
-        groups = plan.decided.method.apply(trial)
+        groups = begin_on_trial(plan, trial)
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
-        for regularizer in built(plan.decided.regularizers).values():
-            regularizer.begin(groups)
         seen = {"": facts_of(self.prepared.train, self.prepared.kind, trial)}
         seen |= {name: facts_of(task.train, task.dataset.kind, trial) for name, task in self.prepared.tasks.items()}
         for objective in plan.decided.objectives:
@@ -436,6 +443,17 @@ class _Run:
             own = {id(p) for p in trainer.unit.objectives.parameters()}
             of_encoder = {name: p for name, p in trainer.parameters.items() if id(p) not in own}
             write_delta(self._delta, self.plan.decided.method, self.encoder, of_encoder, base)
+
+    def _leave_importance(self, trainer: Trainer) -> None:
+        recipe = self.recipe
+        about = {
+            "base": recipe.base,
+            "base_fingerprint": fingerprint(self.base),
+            "method": self.plan.decided.method.kind,
+            "seed": f"{recipe.training.seed}",
+        }
+        if write_importance(trainer.unit, self.workspace.importance, about):
+            self.show.say(f"        how much each weight matters is in {self.workspace.importance}")
 
     @property
     def _delta(self) -> Path:

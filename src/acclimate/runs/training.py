@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from acclimate.core.errors import UsageError
+from acclimate.core.files import write_atomic
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.batches import Part
@@ -304,7 +305,7 @@ def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
     """The regularizers of a run by name.
 
     Raises:
-        UsageError: two that cannot have the same teacher.
+        UsageError: two that cannot have the same teacher, or that would leave the same file.
     """
     regularizers = _named([(spec.kind, spec.build()) for spec in specs])
     first: dict[str, str] = {}
@@ -315,7 +316,52 @@ def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
         if regularizers[other].stages != regularizer.stages:
             problem = f"{other} and {name} read the same {regularizer.stream} texts, which have one teacher at a time"
             raise UsageError(f"regularizers {problem}", "give both the same stages, or leave one out")
+    leaving = [name for name, regularizer in regularizers.items() if regularizer.leaves_importance]
+    if len(leaving) > 1:
+        problem = f"regularizers {' and '.join(leaving)} would both leave their importance"
+        raise UsageError(problem, "let one of them keep it")
     return regularizers
+
+
+def begin_on_trial(plan: Plan, encoder: "Encoder") -> list[ParamGroup]:
+    """Makes of a base what will train, and has the regularizers look at it, to find what cannot act.
+
+    Raises:
+        UsageError, DataError: a setting, or a file that it names.
+    """
+    regularizers, own = built(plan.decided.regularizers), {name for name, _ in encoder.named_parameters()}
+    groups = plan.decided.method.apply(encoder)
+    added = [name for group in groups for name in group.parameters if name not in own]
+    for name, regularizer in regularizers.items():
+        if regularizer.leaves_importance and added:
+            problem = (
+                f"regularizer {name} leaves importance to later runs, and method {plan.decided.method.kind} trains"
+            )
+            raise UsageError(f"{problem} what it adds itself, which these do not have", "take a method such as full")
+        regularizer.begin(groups)
+    return groups
+
+
+def write_importance(unit: TrainingUnit, path: Path, about: Mapping[str, str]) -> bool:
+    """Writes what a regularizer leaves to later runs, with what it was made of and ``about``; whether there is any."""
+    for regularizer in unit.regularizers.values():
+        left = cast("Regularizer", regularizer).leaves()
+        if left is None:
+            continue
+        tensors = {name: weights.cpu().contiguous() for name, weights in left.weights.items()}
+        told = {**about, **left.about, **_texts_of(cast("Regularizer", regularizer).measured_on)}
+        write_atomic(path, save(tensors, told))
+        return True
+    return False
+
+
+def _texts_of(stream: str | None) -> dict[str, str]:
+    """Which texts a regularizer could draw those from that it was measured on."""
+    if stream is None:
+        return {}
+    texts = _STREAMS[stream]()
+    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    return {"drawn_from": stream, "drawn_from_texts": f"{len(texts)}", "drawn_from_sha256": digest}
 
 
 def _check_stages(streams: Mapping[str, Stream], steps: int) -> None:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from acclimate.core.errors import ResourceError, UsageError
 from acclimate.core.files import write_atomic, write_json
+from acclimate.regularizers.base import IMPORTANCE
 
 _LOCK = ".lock"  # stays: a lock file that is removed can be held by two processes at once
 
@@ -66,6 +67,11 @@ class Workspace:
     def delta(self) -> Path:
         """What the method changed, where that is smaller than the model."""
         return self.path / "delta"
+
+    @property
+    def importance(self) -> Path:
+        """How much each weight matters, where a regularizer leaves that to later runs."""
+        return self.path / IMPORTANCE
 
     @property
     def _marker(self) -> Path:
@@ -150,6 +156,7 @@ class Workspace:
         files = "scores.json", "metrics.jsonl", "report.html", "recipe.yaml", "resolved.yaml", "environment.json"
         for name in files:
             (self.path / name).unlink(missing_ok=True)
+        self.importance.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.cache, self.model, self.rejected, self.adapter, self.delta):
             shutil.rmtree(folder, ignore_errors=True)
         for path in self.data.glob("*.json*"):
