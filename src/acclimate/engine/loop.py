@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from acclimate.engine.activations import Activations
     from acclimate.gradient_rules import GradientRule
     from acclimate.gradient_rules.base import Memory
-    from acclimate.objectives import Objective
     from acclimate.model.encoder import Tokens
+    from acclimate.objectives import Objective
     from acclimate.regularizers import Regularizer
 
 T = TypeVar("T")
