@@ -49,13 +49,14 @@ GUARDS = (
     Way("l2sp", "full", (guard("{kind: l2sp, weight: 100, decoupled: true}"),)),
     Way("ewc", "full", (guard("{kind: ewc}"),)),
     Way("distill", "full", (guard("{kind: distill}"),)),
-    Way("replay", "full", (NOTHING, f"data.replay=CUTS/{EARLIER}/train.jsonl")),
 )
 VARIANTS = (
+    Way("replay", "full", (NOTHING, f"data.replay=CUTS/{EARLIER}/train.jsonl")),
     Way("ewc, contrastive", "full", (guard("{kind: ewc, importance: contrastive}"),)),
     Way("distill, relations", "full", (guard("{kind: distill, keep: relations, weight: 1}"),)),
     Way("distill, margins", "full", (guard("{kind: distill, keep: margins}"),)),
     Way("distill, fading", "full", (guard("{kind: distill, fading: true}"),)),
+    Way("distill, in three stages", "full", (guard("{kind: distill, stages: 3}"),)),
     Way("distill with agem", "full", (guard("{kind: distill}"), "gradients=agem")),
     Way("distill and ewc", "full", (guard("{kind: distill}", "{kind: ewc}"),)),
 )
