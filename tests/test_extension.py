@@ -135,7 +135,9 @@ def test_toys_from_outside_train_through_a_recipe(files: Path, tiny_model: Path)
     assert run.scores["method"] == "toy_biases"
     resolved = yaml.safe_load((run.path / "resolved.yaml").read_text(encoding="utf-8"))
     assert resolved["method"] == {"kind": "toy_biases", "lr_scale": 5.0}
-    assert resolved["objectives"] == [{"kind": "toy_margin", "weight": 2.0, "matryoshka": [], "margin": 0.3}]
+    assert resolved["objectives"] == [
+        {"kind": "toy_margin", "task": "", "weight": 2.0, "matryoshka": [], "margin": 0.3}
+    ]
     assert [r["kind"] for r in resolved["regularizers"]] == ["toy_drift", "distill"]
 
     records = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
