@@ -92,6 +92,12 @@ class Feed:
         found = assemble(of.table, rows, seed, epoch, positives=of.positives, negatives=self.negatives)
         return replace(found, part=part)
 
+    def drawn(self, name: str, step: int) -> "NDArray[np.int64]":
+        """Which texts of a stream a step takes."""
+        stream = self.streams[name]
+        generator = numpy_generator(self.seed, "stream", name, 0 if self.fixed else step)
+        return generator.choice(len(stream.features), min(stream.size, len(stream.features)), replace=False)
+
     def inputs(
         self,
         batches: Sequence[Batch],
@@ -110,8 +116,7 @@ class Feed:
         for name, stream in self.streams.items():
             if not stream.size:
                 continue
-            generator = numpy_generator(self.seed, "stream", name, 0 if self.fixed else step)
-            chosen = generator.choice(len(stream.features), min(stream.size, len(stream.features)), replace=False)
+            chosen = self.drawn(name, step)
             features.append(stream.features[chosen])
             rows[name] = slice(position, position + len(chosen))
             said = stream.frozen if teachers is None else teachers.get(name, stream.frozen)

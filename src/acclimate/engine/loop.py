@@ -254,7 +254,7 @@ class Trainer:
         record = self._record(step, epoch)
         self.optimizer.schedule(self._position(), settings.steps, settings.warmup_steps, progress.lr_factor)
         moves: Moves | None = {} if step % _RATIOS_EVERY == 0 else None
-        if renewed := self._renew_teachers(record["progress"]):
+        if renewed := self._renew_teachers(step, record["progress"]):
             record["new_teacher"] = renewed
         inputs = self.feed.inputs(batches, step, record["progress"], settings.device, self._teachers)
         inputs = replace(inputs, tokens=self._with_states(inputs.texts, inputs.tokens))
@@ -432,24 +432,39 @@ class Trainer:
         states = self._states.take(texts, compute).to(settings.device)
         return encoder.going_on(tokens, self._depth, states)
 
-    def _renew_teachers(self, share: float) -> list[str]:
+    def _renew_teachers(self, step: int, share: float) -> list[str]:
         """Makes the encoder as it is the teacher of each stream of which a stage begins; their names."""
         stages = {name: stage_of(share, stream.stages) for name, stream in self.feed.streams.items()}
         begun = [name for name, stage in stages.items() if stage != self.progress.stages.get(name, 0)]
         for name in begun:
-            self._teachers[name] = self._said_of(self.feed.streams[name].features)
+            self._teachers[name] = self._said_of(name, self._drawn_in_stage(name, step, stages[name]))
             self.progress.stages[name] = stages[name]
         return begun
 
-    def _said_of(self, texts: "NDArray[np.int64]") -> "NDArray[np.float32]":
-        """What the encoder says of texts as it is [G, D], read as in training, but without dropout."""
-        settings, said = self.settings, []
+    def _drawn_in_stage(self, name: str, step: int, stage: int) -> "NDArray[np.int64]":
+        """Which texts of a stream the steps from this one to the end of the stage take, at most."""
+        stream, steps = self.feed.streams[name], self.settings.steps
+        drawn = np.zeros(len(stream.features), dtype=bool)
+        for later in range(step, steps):
+            if stage_of(later / steps, stream.stages) > stage or drawn.all():
+                break
+            drawn[self.feed.drawn(name, later)] = True
+        return np.flatnonzero(drawn)
+
+    def _said_of(self, name: str, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """What the encoder says of texts of a stream as it is [G, D], read as in training, but without dropout.
+
+        Of those that are not asked for it says NaN.
+        """
+        settings, stream = self.settings, self.feed.streams[name]
+        said = np.full_like(stream.frozen, np.nan)
         self.unit.eval()
-        for part in np.array_split(texts, -(-len(texts) // _SAID)):
-            tokens = self._with_states(part, self.feed.tokens(part, settings.device))
+        for part in np.array_split(rows, -(-len(rows) // _SAID)):
+            texts = stream.features[part]
+            tokens = self._with_states(texts, self.feed.tokens(texts, settings.device))
             with torch.no_grad(), autocast(settings.device, settings.precision):
-                said.append(self.unit(tokens).float().cpu().numpy())
-        return np.concatenate(said)
+                said[part] = self.unit(tokens).float().cpu().numpy()
+        return said
 
     def _evaluate(self, epoch: int) -> bool:
         """Scores dev, remembers the best step, ends the run when patience is over. False: vectors are not finite."""
