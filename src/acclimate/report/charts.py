@@ -147,20 +147,22 @@ def scatter_chart(
     if level:
         across = x(level.value)
         parts.append(_tag("line", x1=across, x2=across, y1=TOP, y2=HEIGHT - BOTTOM, class_="limit"))
+    ranges: list[_Box] = []
     for point in points:
         across, down, color = x(point.x), y(point.y), f"s{point.kind % COLORS}"
-        if point.x_range:
-            ends = {"x1": x(point.x_range[0]), "x2": x(point.x_range[1]), "y1": down, "y2": down}
-            parts.append(_tag("line", **ends, class_=f"range {color}"))
-        if point.y_range:
-            ends = {"x1": across, "x2": across, "y1": y(point.y_range[0]), "y2": y(point.y_range[1])}
-            parts.append(_tag("line", **ends, class_=f"range {color}"))
+        low, high = point.x_range or (point.x, point.x)
+        bottom, top = point.y_range or (point.y, point.y)
+        for box in ((x(low), down, x(high), down), (across, y(top), across, y(bottom))):
+            if box[:2] != box[2:]:
+                ranges.append(box)
+                ends = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
+                parts.append(_tag("line", **ends, class_=f"range {color}"))
         parts.append(_tag("circle", cx=across, cy=down, r=4, class_=f"dot {color}"))
         if point.ringed:
             parts.append(_tag("circle", cx=across, cy=down, r=7, class_="ring"))
     named = [(point.name, x(point.x), y(point.y)) for point in points]
     lines = [(level.name, x(level.value))] if level else []
-    parts += _names(named, lines)
+    parts += _names(named, lines, ranges)
     return _svg(label, parts, HEIGHT) + _legend(kinds, bars=True)
 
 
@@ -245,9 +247,14 @@ _SIDES = tuple(  # where a name stands from its point: near ones first
 )
 
 
-def _names(points: Sequence[tuple[str, float, float]], lines: Sequence[tuple[str, float]]) -> list[Markup]:
-    """Names beside their points (name, x, y) and at the foot of upright lines (name, x), where nothing else stands."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for _, x, y in points]
+def _names(
+    points: Sequence[tuple[str, float, float]], lines: Sequence[tuple[str, float]], drawn: "Sequence[_Box]"
+) -> list[Markup]:
+    """Names beside their points (name, x, y) and at the foot of upright lines (name, x), where nothing else stands.
+
+    ``drawn`` are lines that no name should lie on.
+    """
+    taken = [*drawn, *((x - 6, y - 6, x + 6, y + 6) for _, x, y in points)]
     parts = []
     for name, x in lines:
         side = "start" if x < (LEFT + WIDTH) / 2 else "end"
@@ -301,7 +308,9 @@ def _y_axis(y: _Scale, name: str) -> list[Markup]:
 
 def _x_axis(x: _Scale, bottom: float, name: str) -> list[Markup]:
     parts = [_tag("line", x1=x.start, x2=x.end, y1=bottom, y2=bottom, class_="axis")]
-    parts += [_text(x(tick), bottom + 16, _short(tick), "middle") for tick in ticks(x.low, x.high, 4)]
+    for tick in ticks(x.low, x.high, 4):
+        text = _short(tick)
+        parts.append(_text(min(x(tick), WIDTH - _LETTER * len(text) / 2), bottom + 16, text, "middle"))
     return [*parts, _text((x.start + x.end) / 2, bottom + 36, name, "middle", "axis-name")]
 
 
