@@ -55,7 +55,7 @@ def test_intervals_are_drawn_through_their_point() -> None:
     assert across["y1"] == across["y2"] == y
     assert across["x1"] < x < across["x2"]
     assert upright["x1"] == upright["x2"] == x
-    assert upright["y2"] < y < upright["y1"]
+    assert upright["y1"] < y < upright["y2"]
 
 
 def test_another_metric_on_dev_is_said() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acclimate.runs.training import Sizes
 
 _SHOWN = ("ndcg@10", "mrr@10", "recall@10", "median_rank", "spearman", "pearson", "macro_f1", "accuracy")
+_DECIDING = ("mean", *_SHOWN[:1], *_SHOWN[4:])  # on dev
 _NAMED = 8  # words
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal to draw on
 
@@ -186,7 +187,7 @@ class Show:
             self._dev = record["dev"]
         step = record["step"] + ("loss" in record)
         share = max(record["progress"], step / self._steps)
-        figures = [f"dev {name} {self._dev[name]:.4f}" for name in _SHOWN[:1] + _SHOWN[4:] if name in self._dev]
+        figures = [f"dev {name} {self._dev[name]:.4f}" for name in _DECIDING if name in self._dev]
         if record.get("loss"):
             figures.insert(0, f"loss {_number(record['loss']['total'])}  |g| {_number(record['grad_norm'])}")
         if "skipped" in record:
