@@ -136,21 +136,32 @@ def check(
     columns: Mapping[str, str] | None = None,
     fix: bool = False,
     out: str | Path | None = None,
+    against: str | Path | None = None,
+    base: str | Path | None = None,
 ) -> dict[str, Any]:
     """Profiles a file, sets bad rows aside in ``STEM.quarantine.jsonl`` beside it, with ``fix`` writes a cleaned copy.
 
-    ``out`` names another file for the bad rows.
+    ``out`` names another file for the bad rows. With ``against``, data of another domain, it measures how far the file
+    lies from that (`acclimate.evaluation.shift`), with the tokens and vectors of ``base``.
 
     Returns:
-        what ``acclimate check --json`` prints: rows, roles, lengths, problems.
+        what ``acclimate check --json`` prints: rows, roles, lengths, problems, shift.
 
     Raises:
-        UsageError: ``columns`` names no role or no column.
-        DataError: nothing usable.
+        UsageError: ``columns`` names no role or no column, or there is no such base.
+        DataError: nothing usable, or too few texts to tell a shift.
     """
     from acclimate.runs.check import check_data
 
-    return check_data(Path(data), columns=columns or {}, fix=fix, out=Path(out) if out else None, quiet=True)
+    return check_data(
+        Path(data),
+        columns=columns or {},
+        fix=fix,
+        out=Path(out) if out else None,
+        quiet=True,
+        against=Path(against) if against else None,
+        base=str(base) if base else None,
+    )
 
 
 def compare(

@@ -224,6 +224,8 @@ def compare(
 @app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
+    against: Annotated[Path | None, typer.Option(help="Data of another domain: how far DATA lies from it.")] = None,
+    base: Annotated[str | None, typer.Option(help="Whose tokens and vectors are looked at. [all-MiniLM-L6-v2]")] = None,
     columns: Columns = "",
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy beside the file.")] = False,
     out: Annotated[Path | None, typer.Option(help="Quarantine. [STEM.quarantine.jsonl beside DATA]")] = None,
@@ -234,7 +236,9 @@ def check(
     """Read and profile data, list its problems, set bad rows aside."""
     from acclimate.runs.check import check_data
 
-    document = check_data(data, columns=_columns(columns), fix=fix, out=out, quiet=quiet or json)
+    document = check_data(
+        data, columns=_columns(columns), fix=fix, out=out, quiet=quiet or json, against=against, base=base
+    )
     if json:
         _print_json(document)
 

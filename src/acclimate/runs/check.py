@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acclimate.core.errors import AcclimateError, Place, ResourceError, UsageError
 from acclimate.core.files import write_jsonl
@@ -11,26 +11,59 @@ from acclimate.data.readers import read
 from acclimate.data.sources import stem_of
 from acclimate.model.bases import resolve
 from acclimate.runs.show import Show
-from acclimate.runs.tokens import token_lengths
+from acclimate.runs.tokens import lengths_by, token_lengths
+
+if TYPE_CHECKING:
+    from acclimate.model.encoder import Encoder
+
+_BASE = "all-MiniLM-L6-v2"
 
 
-def check_data(data: Path, *, columns: Mapping[str, str], fix: bool, out: Path | None, quiet: bool) -> dict[str, Any]:
+def check_data(
+    data: Path,
+    *,
+    columns: Mapping[str, str],
+    fix: bool,
+    out: Path | None,
+    quiet: bool,
+    against: Path | None = None,
+    base: str | None = None,
+) -> dict[str, Any]:
     """Profiles a file, writes the rows that cannot be used beside it, and with ``fix`` a cleaned copy.
 
+    Args:
+        data: what is looked at.
+        columns: role -> column name.
+        fix: whether a cleaned copy is written.
+        out: the rows that cannot be used; beside ``data`` by default.
+        quiet: nothing is shown.
+        against: data of another domain; how far ``data`` lies from it is measured. Its columns are taken by name.
+        base: the model whose tokens are counted and whose vectors are compared; the default base where None.
+
     Raises:
-        DataError: nothing usable.
-        UsageError: a file to write is the file to read.
+        DataError: nothing usable, or too few texts to tell a shift.
+        UsageError: a file to write is the file to read, or there is no such base.
         ResourceError: no right to write there; what was found is shown before.
     """
     folder, stem = data.resolve().parent, stem_of(data.resolve())
     rejects, clean = out or folder / f"{stem}.quarantine.jsonl", folder / f"{stem}.fixed.jsonl"
     if data.resolve() in (rejects.resolve(), clean.resolve() if fix else None):
         raise UsageError(f"{data} would be written over", "rename it, or give another --out")
+    encoder = None if base is None and against is None else _loaded(base or _BASE)
     dataset = read(data, columns=columns)
-    lengths, max_length = _tokenizer()
+    source = None if against is None else read(against)
+    lengths, max_length = _tokenizer() if encoder is None else (lengths_by(encoder.fast_tokenizer), encoder.max_length)
     document = {"schema": 1, **profile(dataset, lengths, max_length)}
     show = Show(quiet=quiet)
     show.profile(document)
+    if source is not None and encoder is not None:
+        from acclimate.runs.shift import measure_shift
+
+        if source.rejected:
+            show.say(f"{len(source.rejected)} rows of {source.name} cannot be used, the first: {source.rejected[0]}")
+        shift = measure_shift(dataset, source, encoder, show.encoding)
+        document["shift"] = {"against": str(against), "sha256": source.sha256, "base": base or _BASE, **shift}
+        show.shift(document)
     try:
         if dataset.rejected:
             write_quarantine(rejects, dataset.rejected)
@@ -47,9 +80,19 @@ def check_data(data: Path, *, columns: Mapping[str, str], fix: bool, out: Path |
     return document
 
 
+def _loaded(name: str) -> "Encoder":
+    # Torch takes seconds to import, which a look at the file alone should not pay.
+    from acclimate.model.store import load_encoder, reads_ids
+
+    folder = resolve(name)
+    if reads_ids(folder):
+        raise UsageError(f"{name} is a table of items, which reads no texts", "give a --base that does")
+    return load_encoder(folder)
+
+
 def _tokenizer() -> tuple[Callable[[Sequence[str]], list[int]] | None, int | None]:
     """Lengths and limit of the default base; none when it is not at hand."""
     try:
-        return token_lengths(resolve("all-MiniLM-L6-v2")), 256
+        return token_lengths(resolve(_BASE)), 256
     except AcclimateError:
         return None, None

@@ -4,7 +4,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,18 @@ class Show:
         for rejected in document["rejected"]["first"][:5]:
             place = ":".join(str(rejected[key]) for key in ("file", "line", "column") if rejected[key] is not None)
             self.say(f"set aside: {place}: {rejected['reason']}")
+
+    def shift(self, document: Mapping[str, Any]) -> None:
+        """How far the data that was looked at lies from other data."""
+        shift = document["shift"]
+        self.say(f"shift of {document['name']} from {shift['against']}, by {shift['base']}")
+        sides = {kind: shift[kind] for kind in ("queries", "documents") if kind in shift}
+        table = Table(header_style="bold")
+        for name in ("", *sides):
+            table.add_column(name, justify="right" if name else "left")
+        for title, cell in _SHIFT.items():
+            table.add_row(title, *map(cell, sides.values()))
+        self._console.print(table)
 
     def plan(self, plan: "Plan") -> None:
         """What was decided and why."""
@@ -292,6 +304,19 @@ class Show:
             elif not compared:
                 table.add_row(name, f"{value:.4f}")
         self._console.print(table)
+
+
+_SHIFT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "different texts, there -> here": lambda side: "{source:,} -> {target:,}".format_map(side["texts"]),
+    "distance of the vectors, 0 to 2": lambda side: (
+        f"{side['proxy_a_distance']:.2f} ± {1.96 * side['standard_error']:.2f}"
+    ),
+    "told apart by a plane, 50% by chance": lambda side: f"{side['domain_accuracy']:.1%}",
+    "words that are known there": lambda side: f"{side['known_words']:.1%}",
+    "the same, each as often as it occurs": lambda side: f"{side['known_occurrences']:.1%}",
+    "tokens a word, there -> here": lambda side: "{source:.2f} -> {target:.2f}".format_map(side["tokens_a_word"]),
+    "times as many": lambda side: f"{side['tokens_a_word']['ratio']:.2f}",
+}
 
 
 def _cells(title: str, part: Mapping[str, Any], name: str) -> list[str]:
