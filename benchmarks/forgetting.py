@@ -113,7 +113,6 @@ def _merged(files: Cut, run: acclimate.Run) -> Result:
     taken = next(trial for trial in curve["trials"] if trial["alpha"] == curve["alpha"])
     return {
         "alpha": curve["alpha"],
-        "dev": taken["dev"],
         "general_dev": taken["general"] - curve["base"]["general"],
         "test": {"after": after.metrics},
         "ndcg": after.per_item["ndcg@10"].tolist(),
@@ -135,11 +134,14 @@ def _of_base(half: Any) -> GeneralOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a table: its name, a result for each seed, and whether there are several seeds."""
+    """A row of a table: its name, a result for each seed, and whether dev may choose it.
+
+    It may when there are several seeds and dev scored it as it scored the others: merging cuts its own dev set.
+    """
 
     name: str
     results: Sequence[Result]
-    guard: bool
+    chosen_from: bool
 
     @property
     def dev(self) -> float:
@@ -160,8 +162,8 @@ def _lines(
         for way, results in of_sets.get(name, {}).items():
             found.append(Line(way.name, results, several))
             if way.name in MERGED:
-                merged = [{**result, **result["merged"]} for result in results]
-                found.append(Line(f"{way.name}, merged as dev says", merged, several))
+                merged = [{**result, **result["merged"], "dev": None} for result in results]
+                found.append(Line(f"{way.name}, merged as dev says", merged, chosen_from=False))
     return found
 
 
@@ -182,7 +184,8 @@ def page(found: Mapping[str, Sequence[Line]], sizes: Sizes, provenance: Sequence
         f"{_probe_size():,} queries, pairs and words in 7 tasks, with the lowest and the highest end of the seeds' 95% "
         "intervals; general on dev is that of its dev half, which guards and merging may see. `l2sp` and `ewc` act "
         f"after each step (decoupled) unless said otherwise. `replay` replays {sizes.pairs:,} pairs of {EARLIER} in a "
-        "tenth of the batches. Seconds are those of the training loop on one thread; merging trains nothing.",
+        "tenth of the batches. Seconds are those of the training loop on one thread; merging trains nothing, and takes "
+        "the share that `fit` would take, with a cut of dev of its own, so that its dev score is not shown.",
         *(line for name, lines in found.items() for line in _section(name, lines)),
         "",
         "## The setting that dev chooses",
@@ -221,7 +224,7 @@ def _row(line: Line, alone: Sequence[Result]) -> list[str]:
         spread([result["test"]["after"]["ndcg@10"] for result in results]),
         f"{change(gain)} ({change(low)} to {change(high)})",
         "" if results is alone else f"{100 * share:.0f}% ({100 * least:.0f} to {100 * most:.0f})",
-        spread([result["dev"] for result in results]),
+        "" if results[0]["dev"] is None else spread([result["dev"] for result in results]),
         spread([result["general_dev"] for result in results], change),
         f"{change(mean)} ({change(lowest)} to {change(highest)})",
         f"{seconds:.0f}",
@@ -235,14 +238,15 @@ def general_change(line: Line) -> tuple[float, float, float]:
 
 
 def _choice(found: Mapping[str, Sequence[Line]]) -> list[str]:
-    """Which one setting for all sets dev chooses among those with several seeds, and what test says of it."""
-    names = [line.name for line in next(iter(found.values())) if line.guard]
+    """Which one setting for all sets dev chooses, and what test says of it."""
+    names = [line.name for line in next(iter(found.values())) if line.chosen_from]
     by_name = {name: [next(line for line in lines if line.name == name) for lines in found.values()] for name in names}
     kept = {name: lines for name, lines in by_name.items() if min(line.general_dev for line in lines) >= -LIMIT}
     best = max(kept, key=lambda name: float(np.mean([line.dev for line in kept[name]])))
     said = [
-        f"One setting for all sets: the highest mean dev score among those whose general score on dev falls by no more "
-        f"than {change(LIMIT).removeprefix('+')} points on any set: **{best}**. What test says of it:",
+        f"One setting for all sets, of {', '.join(names)}: the highest mean dev score among those whose general score "
+        f"on dev falls by no more than {change(LIMIT).removeprefix('+')} points on any set: **{best}**. "
+        "What test says of it:",
         "",
     ]
     for name, lines in found.items():
