@@ -2,8 +2,8 @@
 
 On two sets of 2,000 pairs full fine-tuning alone, with each guard, and with several: how much of the gain on the target
 is kept, and how the general score changes. Every cell is a file under ``--out``; a second call measures what is
-missing. About two hours for the guards with three seeds on both sets, and half an hour for the variants with one on
-the second set, on one core (``--quick``: minutes). DIR is what ``benchmarks/data.py`` builds.
+missing. About two hours for the guards with three seeds on both sets, and ten minutes for the variants with one on the
+second set, on one core (``--quick``: minutes). DIR is what ``benchmarks/data.py`` builds.
 """
 
 import argparse
@@ -52,13 +52,7 @@ GUARDS = (
 )
 VARIANTS = (
     Way("replay", "full", (NOTHING, f"data.replay=CUTS/{EARLIER}/train.jsonl")),
-    Way("ewc, contrastive", "full", (guard("{kind: ewc, importance: contrastive}"),)),
-    Way("distill, relations", "full", (guard("{kind: distill, keep: relations, weight: 1}"),)),
-    Way("distill, margins", "full", (guard("{kind: distill, keep: margins}"),)),
-    Way("distill, fading", "full", (guard("{kind: distill, fading: true}"),)),
-    Way("distill, in three stages", "full", (guard("{kind: distill, stages: 3}"),)),
     Way("distill with agem", "full", (guard("{kind: distill}"), "gradients=agem")),
-    Way("distill and ewc", "full", (guard("{kind: distill}", "{kind: ewc}"),)),
 )
 MERGED = ("nothing", "distill")
 """The ways whose model is merged with the base too, in the share that `fit` would choose."""
@@ -222,7 +216,7 @@ def _row(line: Line, alone: Sequence[Result]) -> list[str]:
         line.name,
         str(len(results)),
         spread([result["test"]["after"]["ndcg@10"] for result in results]),
-        f"{change(gain)} ({change(low)} to {change(high)})",
+        f"{gain:+.1f} ({low:+.1f} to {high:+.1f})",
         "" if results is alone else f"{100 * share:.0f}% ({100 * least:.0f} to {100 * most:.0f})",
         "" if results[0]["dev"] is None else spread([result["dev"] for result in results]),
         spread([result["general_dev"] for result in results], change),
