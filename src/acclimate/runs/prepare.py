@@ -119,7 +119,7 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
     held_out = [given_test or parts.test, given_dev or parts.dev]
     replay, of_replay = _replay(earlier, data, held_out, seed)
     tasks, of_tasks = _tasks(data, held_out, seed)
-    train, known = _unknown_to(train, [task.held_out for task in tasks.values()])
+    train, known = _unknown_to(train, [given for task in tasks.values() for given in task.held_out])
     if known:
         of_tasks.append(f"{known} training rows held texts that other tasks are tested on and were left out")
         _require_rows(dataset, train, leaked + known)
@@ -235,7 +235,7 @@ def _tasks(data: DataSettings, of_train: list[_HeldOut], seed: int) -> tuple[dic
         found[name], said = _cut_task(name, settings, data, seed)
         notes += said
     for name, task in found.items():
-        others = [of_train, *(other.held_out for key, other in found.items() if key != name)]
+        others = [*of_train, *(given for key, other in found.items() if key != name for given in other.held_out)]
         train, known = _unknown_to(task.prepared.train, others)
         if known:
             notes.append(f"{name}: {known} training rows held texts that other tasks are tested on and were left out")
@@ -258,7 +258,7 @@ def _cut_task(name: str, settings: TaskSettings, data: DataSettings, seed: int) 
     for part, given in (("test", test), ("dev", dev)):
         if given is not None:
             notes += notes_of(given, part)
-            pool, known = _unknown_to(pool, [[given]])
+            pool, known = _unknown_to(pool, [given])
             leaked += known
     _require_rows(dataset, pool, leaked)
     shares = {"dev": 0.0 if dev else data.dev_share, "test": 0.0 if test else data.test_share}
@@ -272,25 +272,26 @@ def _cut_task(name: str, settings: TaskSettings, data: DataSettings, seed: int) 
         _require_different_scores(task, settings.train if where == "split" else where)
     if (items := _size(tasks[1])) < FEW_QUERIES:
         notes.append(f"only {items} test items: expect wide intervals")
-    digest = _digest([dataset.sha256, *(given.sha256 if given else "split" for given in (dev, test)), *shown(settings)])
+    digest = _digest(
+        [
+            dataset.sha256,
+            *(given.sha256 if given else "split" for given in (dev, test)),
+            str(sorted(settings.columns.items())),
+        ]
+    )
     prepared = PreparedTask(dataset, train, smaller(tasks[0], seed), tasks[1], leaked)
     held_out: list[_HeldOut] = [test or parts.test, dev or parts.dev]
     return _CutTask(prepared, held_out, digest), [f"{name}: {note}" for note in (*notes, *parts.notes)]
-
-
-def shown(settings: TaskSettings) -> list[str]:
-    """What of a task's settings decides how its files are read."""
-    return [f"{role}={column}" for role, column in sorted(settings.columns.items())]
 
 
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _unknown_to(rows: Sequence[Example], held_out: Sequence[Sequence[_HeldOut]]) -> tuple[Sequence[Example], int]:
+def _unknown_to(rows: Sequence[Example], held_out: Sequence[_HeldOut]) -> tuple[Sequence[Example], int]:
     """Rows without those that hold a text of some data that is scored, and how many these were."""
     kept = rows
-    for given in (one for several in held_out for one in several):
+    for given in held_out:
         kept = without(kept, leaks(kept, given.examples if isinstance(given, Dataset) else given))
     return kept, len(rows) - len(kept)
 
@@ -298,13 +299,13 @@ def _unknown_to(rows: Sequence[Example], held_out: Sequence[Sequence[_HeldOut]])
 def _replay(
     earlier: Dataset | None,
     data: DataSettings,
-    held_out: "Sequence[_HeldOut]",
+    held_out: Sequence[_HeldOut],
     seed: int,
 ) -> tuple[Sequence[Example], list[str]]:
     """Rows to replay, a random choice where they are many, and what a user should know of them."""
     if earlier is None:
         return (), []
-    rows, known = _unknown_to(earlier.examples, [held_out])
+    rows, known = _unknown_to(earlier.examples, held_out)
     if len(rows) < MIN_ROWS:
         problem = f"{len(rows)} usable rows of replay are too few"
         raise DataError(problem, f"give at least {MIN_ROWS}", Place(data.replay))
