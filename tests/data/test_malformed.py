@@ -41,6 +41,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "open quote in the header": ("t.csv", b'query,"positive\na,b\n', r"t\.csv:1:7: unterminated quote in the header"),
     "wrong columns": ("t.jsonl", b'{"foo": "a", "bar": "b"}\n', "'foo', 'bar'"),
     "one column": ("t.jsonl", b'{"query": "a"}\n', "no column holds the positive"),
+    "labels of what": (
+        "t.csv",
+        b"remark,label\nhello,a\n",
+        r"t\.csv:1: no column holds the text: .* for instance --columns text=remark",
+    ),
     "label without text": ("t.jsonl", b'{"query": "a", "label": "b"}\n', "--columns positive="),
     "all rows bad json": ("t.jsonl", b"{a\n{b\n", r"t\.jsonl:1:2: not JSON"),
     "most rows bad": ("t.jsonl", (GOOD + "{\n{\n").encode(), r"t\.jsonl:2:2: not JSON .*2 of 3 rows"),

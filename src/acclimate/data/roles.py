@@ -208,7 +208,8 @@ def _settle_teacher(single: Mapping[str, str], negatives: Sequence[str], columns
 
 
 def _nothing_usable(single: dict[str, str], columns: Mapping[str, int], file: str) -> DataError:
-    missing = [role for role in ("query", "positive") if role not in single]
+    labeled = "label" in single and not {"query", "positive"} & single.keys()
+    missing = ["text"] if labeled else [role for role in ("query", "positive") if role not in single]
     where = Place(file, min(columns.values(), default=None))
     if not columns:
         return DataError("there are no columns", "give rows with named columns such as query and positive", where)
