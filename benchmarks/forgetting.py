@@ -2,8 +2,9 @@
 
 On two sets of 2,000 pairs full fine-tuning alone, with each guard, and with several: how much of the gain on the target
 is kept, and how the general score changes. Every cell is a file under ``--out``; a second call measures what is
-missing. About two hours for the guards with three seeds on both sets, and ten minutes for the variants with one on the
-second set, on one core (``--quick``: minutes). DIR is what ``benchmarks/data.py`` builds.
+missing. About three hours for the guards with three seeds on both sets, and fifteen minutes for the variants with one
+on the second set, on one core (``--quick``: minutes; ``--sets`` and ``--seeds`` cut it into parts). DIR is what
+``benchmarks/data.py`` builds.
 """
 
 import argparse
@@ -49,10 +50,16 @@ GUARDS = (
     Way("l2sp", "full", (guard("{kind: l2sp, weight: 100, decoupled: true}"),)),
     Way("ewc", "full", (guard("{kind: ewc}"),)),
     Way("distill", "full", (guard("{kind: distill}"),)),
-)
-VARIANTS = (
     Way("replay", "full", (NOTHING, f"data.replay=CUTS/{EARLIER}/train.jsonl")),
     Way("distill with agem", "full", (guard("{kind: distill}"), "gradients=agem")),
+    Way("distill and ewc", "full", (guard("{kind: distill}", "{kind: ewc}"),)),
+)
+VARIANTS = (
+    Way("ewc, contrastive", "full", (guard("{kind: ewc, importance: contrastive}"),)),
+    Way("distill, relations", "full", (guard("{kind: distill, keep: relations, weight: 1}"),)),
+    Way("distill, margins", "full", (guard("{kind: distill, keep: margins}"),)),
+    Way("distill, fading", "full", (guard("{kind: distill, fading: true}"),)),
+    Way("distill, in three stages", "full", (guard("{kind: distill, stages: 3}"),)),
 )
 MERGED = ("nothing", "distill")
 """The ways whose model is merged with the base too, in the share that `fit` would choose."""
