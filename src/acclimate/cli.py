@@ -222,6 +222,25 @@ def compare(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write. [RUN/report.html]")] = None,
+    no_texts: Annotated[bool, typer.Option("--no-texts", help="Show none of your texts, to pass it on.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write the report of a run anew, from the files in its folder."""
+    from acclimate.report.build import write_report
+    from acclimate.runs.show import Show
+
+    written = write_report(run, texts=not no_texts, out=out)
+    Show(quiet=quiet, json=json).say(f"report: {written}")
+    if json:
+        _print_json({"schema": 1, "report": str(written)})
+
+
+@app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
     against: Annotated[Path | None, typer.Option(help="Data of another domain: how far DATA lies from it.")] = None,

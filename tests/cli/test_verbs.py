@@ -331,6 +331,23 @@ def tuned_by(fits: Fits, acclimate: CommandLine) -> Path:
     return fits.path("pairs") if passed else fits.path("pairs") / "rejected"
 
 
+def test_report_is_written_anew_from_the_run_with_texts_and_without(
+    fits: Fits, acclimate: CommandLine, tmp_path: Path
+) -> None:
+    fits.train(acclimate, "pairs")
+    of_fit, copy = fits.path("pairs") / "report.html", tmp_path / "deep" / "copy.html"
+    document = json.loads(acclimate("report", fits.path("pairs"), "--out", copy, "--json").out)
+    assert document == {"schema": 1, "report": str(copy)}
+    assert copy.read_bytes() == of_fit.read_bytes()
+    queries = [json.loads(line)["query"] for line in (fits.path("pairs") / "data/queries.jsonl").open()]
+    assert any(query in copy.read_text() for query in queries)
+    assert str(copy) in acclimate("report", fits.path("pairs"), "--no-texts", "--out", copy).out
+    assert [query for query in queries if query in copy.read_text()] == []
+    result = acclimate("report", tmp_path)
+    assert (result.status, result.err.count("\n")) == (4, 1)
+    assert "name the folder of a finished run" in result.err
+
+
 def test_merge_joins_a_tuned_model_and_its_base(fits: Fits, acclimate: CommandLine, tmp_path: Path) -> None:
     tuned, out = tuned_by(fits, acclimate), tmp_path / "merged"
     result = acclimate("merge", tuned, fits.tiny, "--alpha", 0.25, "--out", out, "--json")

@@ -47,12 +47,13 @@ class _Page:
     environment: Table | None
 
 
-def write_report(run: Path, *, texts: bool = True) -> Path:
-    """Writes ``RUN/report.html``, atomically. Equal run folders give equal bytes.
+def write_report(run: Path, *, texts: bool = True, out: Path | None = None) -> Path:
+    """Writes the report of a run, atomically. Equal run folders give equal bytes.
 
     Args:
         run: the folder of a run. ``scores.json`` must be there; what else is missing leaves its section out.
         texts: whether the users' queries, documents and rejected rows are shown.
+        out: the file to write, by default ``RUN/report.html``.
 
     Returns:
         the path of the report.
@@ -60,7 +61,7 @@ def write_report(run: Path, *, texts: bool = True) -> Path:
     Raises:
         DataError: when the folder holds no ``scores.json`` or a damaged file.
     """
-    target = run / "report.html"
+    target = out or run / "report.html"
     write_atomic(target, rendered("report.html.j2", page=_page(read_run(run), texts=texts)))
     return target
 
