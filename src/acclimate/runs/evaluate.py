@@ -16,9 +16,9 @@ from acclimate.evaluation.efficiency import efficiency_metrics
 from acclimate.model.bases import resolve
 from acclimate.model.encoder import Encoder
 from acclimate.model.store import load_encoder, reads_ids
+from acclimate.runs.cut import notes_of
 from acclimate.runs.items import item_task
 from acclimate.runs.known_vectors import KnownVectors
-from acclimate.runs.prepare import notes_of
 from acclimate.runs.tasks import task_of
 
 _TIMED = 200  # queries and documents that the cost figures are measured on

@@ -18,7 +18,8 @@ from acclimate.model.encoder import Encoder
 from acclimate.model.items import ItemTable
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.recipe.tree import DataSettings
-from acclimate.runs.prepare import FEW_QUERIES, MIN_ROWS, Prepared
+from acclimate.runs.cut import FEW_QUERIES, MIN_ROWS
+from acclimate.runs.prepare import Prepared
 from acclimate.runs.tasks import smaller
 
 _PREFIX = "items:"

@@ -27,8 +27,8 @@ from acclimate.model.vector_table import VectorTable
 from acclimate.recipe import Recipe
 from acclimate.recipe.resolve import Facts, Plan, resolve
 from acclimate.regularizers.distill import mean_distance
+from acclimate.runs.cut import MIN_ROWS
 from acclimate.runs.merging import blend
-from acclimate.runs.prepare import MIN_ROWS
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
 from acclimate.runs.tasks import smaller, task_of
