@@ -234,6 +234,7 @@ def fit(
     dev: str | Path | None = None,
     test: str | Path | None = None,
     general: str | Path | None = None,
+    source: str | Path | None = None,
     method: str | None = None,
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
@@ -265,6 +266,7 @@ def fit(
         dev: dev data; a leak-free share of ``train`` by default.
         test: test data, ranked whole; a leak-free share of ``train`` by default.
         general: what must not be forgotten; the built-in probe by default.
+        source: labeled data from another domain, of the same kind, to learn from too.
         method: what trains, by name; ``auto`` by default.
         recipe: a YAML recipe, of which the other arguments change single values.
         settings: single values as ``key.path=value``.
@@ -302,7 +304,7 @@ def fit(
 
     if keep not in (None, "anyway"):
         raise UsageError(f"keep={keep!r} is unknown", "write --keep anyway, or leave it out")
-    paths: dict[str, Any] = {"dev": dev, "test": test, "general": general}
+    paths: dict[str, Any] = {"dev": dev, "test": test, "general": general, "source": source}
     for name, value in paths.items():
         if value is not None and not isinstance(value, str | Path):
             problem = f"{name} is a {type(value).__name__}, and it takes the path of a file or folder"
@@ -312,6 +314,7 @@ def fit(
         "data.dev": dev,
         "data.test": test,
         "data.general": general,
+        "data.source": source,
         "data.columns": dict(columns) if columns else None,
         "data.query_prompt": query_prompt,
         "data.document_prompt": document_prompt,

@@ -28,6 +28,7 @@ Columns = Annotated[str, typer.Option(help="Roles by column, as query=question,p
 Base = Annotated[str | None, typer.Option(help="Model to tune: folder, package or hub id. [all-MiniLM-L6-v2]")]
 Dev = Annotated[Path | None, typer.Option(help="Dev data. [a leak-free share of TRAIN]")]
 Test = Annotated[Path | None, typer.Option(help="Test data. [a leak-free share of TRAIN]")]
+Source = Annotated[Path | None, typer.Option(help="Labeled data from another domain, to learn from too.")]
 General = Annotated[Path | None, typer.Option(help="What must not be forgotten. [the built-in probe]")]
 RecipeFile = Annotated[Path | None, typer.Option(help="A YAML recipe.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting of the recipe, key.path=value.")]
@@ -67,6 +68,7 @@ def fit(
     dev: Dev = None,
     test: Test = None,
     general: General = None,
+    source: Source = None,
     method: Annotated[str | None, typer.Option(help="What trains. [auto]")] = None,
     recipe: RecipeFile = None,
     set_: Settings = None,
@@ -99,6 +101,7 @@ def fit(
         dev=dev,
         test=test,
         general=general,
+        source=source,
         method=method,
         recipe=recipe,
         settings=set_ or [],
@@ -171,6 +174,7 @@ def compare(
     dev: Dev = None,
     test: Test = None,
     general: General = None,
+    source: Source = None,
     recipe: RecipeFile = None,
     set_: Settings = None,
     epochs: Epochs = None,
@@ -201,6 +205,7 @@ def compare(
         dev=dev,
         test=test,
         general=general,
+        source=source,
         recipe=recipe,
         settings=set_ or [],
         epochs=epochs,

@@ -26,11 +26,11 @@ def test_each_epoch_has_the_negatives_that_it_is_given(tmp_path: Path) -> None:
     new = Ragged(np.full(24, later), np.arange(25), np.arange(24))
     tables: dict[int, PairTable] = {0: feed.table, 1: feed.table.with_negatives(own), 2: feed.table.with_negatives(new)}
     renewed = replace(feed, renewed=lambda epoch: tables[epoch])
-    for _, (_, epoch, (batch,)) in zip(range(3 * feed.steps_an_epoch), renewed.steps(0), strict=False):
+    for _, (_, epoch, (batch,)) in zip(range(3 * feed.steps_until(1)), renewed.steps(0), strict=False):
         for place, row in enumerate(batch.rows):
             column = batch.columns["negative"][place] if "negative" in batch.columns else np.array([-1])
             assert sorted(batch.unique[column[column >= 0]]) == sorted(tables[epoch].negatives[row])
     assert tables[2].document_key[later] == -1
     # Who shares a step does not depend on negatives.
-    (first,), (same,) = (next(f.steps(feed.steps_an_epoch))[2] for f in (renewed, feed))
+    (first,), (same,) = (next(f.steps(feed.steps_until(1)))[2] for f in (renewed, feed))
     assert first.rows.tolist() == same.rows.tolist()

@@ -179,7 +179,7 @@ def test_every_step_reads_the_same_texts(tmp_path: Path) -> None:
     assert batch.rows.tolist() == same.rows.tolist() == list(range(24))
     first, second = feed.inputs((batch,), 0, 0.0, "cpu"), feed.inputs((same,), 5, 0.5, "cpu")
     assert first.texts.tolist() == second.texts.tolist()
-    assert feed.steps_an_epoch == 1
+    assert feed.steps_until(1) == 1
 
 
 def test_the_loss_never_rises_and_the_calls_are_counted(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """The order of training: which rows share a step, as a pure function of (seed, epoch)."""
 
+import math
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import islice, pairwise, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Part:
         ratio: its batches for each one of the training data.
         joins: every step of the training data has one of its batches too, instead of steps of their own.
         positives: how many right answers a row brings at most.
+        pace: in the place of ``ratio``, and in a fixed order among the others: how many batches it has had, for each
+            batch of the training data, when that has been read so many times. It never falls.
     """
 
     name: str
@@ -42,16 +45,19 @@ class Part:
     ratio: float = 1.0
     joins: bool = False
     positives: int = 1
+    pace: Callable[[float], float] | None = None
 
-    def batches_beside(self, count: int) -> int:
-        """How many batches it has in an epoch with so many of the training data."""
-        return count if self.joins else max(1, round(count * self.ratio))
+    def had(self, read: float, count: int) -> int:
+        """How many batches it has had when the ``count`` batches of the training data have been read so many times."""
+        if self.pace is not None:
+            return math.floor(count * self.pace(read) + 0.5)
+        return round(read * (count if self.joins else max(1, round(count * self.ratio))))
 
     def batches(self, epoch: int, count: int, batch_size: int, seed: int) -> Iterator["NDArray[np.int64]"]:
         """The rows of each batch in an epoch. Over all epochs each row comes once before any comes again."""
-        own, several = derive_seed(seed, "part", self.name), self.batches_beside(count)
+        own = derive_seed(seed, "part", self.name)
         a_turn, plan = batch_count(len(self.table), batch_size), list["NDArray[np.int64]"]()
-        for number in range(epoch * several, (epoch + 1) * several):
+        for number in range(self.had(epoch, count), self.had(epoch + 1, count)):
             turn, place = divmod(number, a_turn)
             if not plan or place == 0:
                 plan = plan_epoch(self.table, batch_size, own, turn)
@@ -63,10 +69,11 @@ def batch_count(rows: int, batch_size: int) -> int:
     return -(-rows // batch_size)
 
 
-def steps_an_epoch(table: PairTable, batch_size: int, beside: Sequence[Part] = ()) -> int:
-    """Steps of an epoch, those of other parts among them."""
+def steps_until(read: float, table: PairTable, batch_size: int, beside: Sequence[Part] = ()) -> int:
+    """Steps in which the table is read so many times, those of other parts among them."""
     count = batch_count(len(table), batch_size)
-    return count + sum(part.batches_beside(count) for part in beside if not part.joins)
+    an_epoch = count + sum(part.had(1, count) for part in beside if not part.joins and part.pace is None)
+    return round(read * an_epoch) + sum(part.had(read, count) for part in beside if part.pace is not None)
 
 
 def plan_epoch(table: PairTable, batch_size: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
@@ -82,7 +89,7 @@ def plan_steps(table: PairTable, beside: Sequence[Part], batch_size: int, seed: 
     """The steps of an epoch: the table's rows as in `plan_epoch`, and batches of the parts, each of one part alone.
 
     All other documents of a batch are then of its own task and domain. A part goes round on its own, as often as its
-    share of the batches allows.
+    share of the batches allows, at random steps or at its pace.
     """
     count = batch_count(len(table), batch_size)
     if table.crowded:  # what the loss masks either way
@@ -91,14 +98,25 @@ def plan_steps(table: PairTable, beside: Sequence[Part], batch_size: int, seed: 
         batches = _once(table, count, seed, epoch)
     steps: list[Planned] = [((0, rows),) for rows in batches]
     # What joins the steps of the training data comes first, while there are no others.
-    for number, part in sorted(enumerate(beside, start=1), key=lambda found: not found[1].joins):
+    numbered_parts = list(enumerate(beside, start=1))
+    drawn = [found for found in numbered_parts if found[1].pace is None]
+    for number, part in sorted(drawn, key=lambda found: not found[1].joins):
         found = [((number, rows),) for rows in part.batches(epoch, count, batch_size, seed)]
         steps = [a + b for a, b in zip(steps, found, strict=True)] if part.joins else [*steps, *found]
-    if table.crowded and not beside:
-        return steps
-    # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
-    order = numpy_generator(seed, "batches", epoch).permutation(len(steps))
-    return [steps[step] for step in order]
+    if drawn or not table.crowded:
+        # Full batches close in an order of their own: shuffle, so that the last steps are like the first.
+        order = numpy_generator(seed, "batches", epoch).permutation(len(steps))
+        steps = [steps[step] for step in order]
+    for number, part in numbered_parts:
+        if part.pace is not None:
+            had = [part.had(epoch + place / len(steps), count) for place in range(len(steps) + 1)]
+            own = part.batches(epoch, count, batch_size, seed)
+            mixed: list[Planned] = []
+            for step, (before, after) in zip(steps, pairwise(had), strict=True):
+                mixed += [((number, rows),) for rows in islice(own, after - before)]
+                mixed.append(step)
+            steps = mixed
+    return steps
 
 
 def _once(table: PairTable, count: int, seed: int, epoch: int) -> list["NDArray[np.int64]"]:
@@ -254,9 +272,11 @@ def epochs(
     table: PairTable, batch_size: int, seed: int, start_step: int = 0, beside: Sequence[Part] = ()
 ) -> Iterator[tuple[int, int, Planned]]:
     """Endless (step, epoch, batches) from a step on; steps count from 0. Epochs before the start are not planned."""
-    count = steps_an_epoch(table, batch_size, beside)
-    epoch, skip = divmod(start_step, count)
+    epoch, begins, step = 0, 0, start_step
+    while (ends := steps_until(epoch + 1, table, batch_size, beside)) <= start_step:
+        epoch, begins = epoch + 1, ends
     while True:
-        for number, batches in enumerate(plan_steps(table, beside, batch_size, seed, epoch)[skip:], start=skip):
-            yield epoch * count + number, epoch, batches
-        epoch, skip = epoch + 1, 0
+        for batches in plan_steps(table, beside, batch_size, seed, epoch)[step - begins :]:
+            yield step, epoch, batches
+            step += 1
+        epoch, begins = epoch + 1, step

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from acclimate.core.nouns import Batch
 from acclimate.core.seeds import derive_seed, numpy_generator
-from acclimate.data.batches import Part, assemble, epochs, steps_an_epoch
+from acclimate.data.batches import Part, assemble, epochs, steps_until
 from acclimate.data.features import FeatureStore
 from acclimate.data.pairs import PairTable
 from acclimate.engine.unit import Inputs, Rows
@@ -46,7 +46,7 @@ class Feed:
         fixed: every step has all rows, the same choice of their positives and negatives, and the same extra texts.
         guide: [F, D] what the untuned encoder says of every text of the store, for objectives that ask.
         renewed: the table of an epoch, where its negatives change; asked again for the same epoch it gives the same.
-        beside: rows of other tasks, and of earlier data.
+        beside: rows of other tasks, of a source, and of earlier data.
     """
 
     table: PairTable
@@ -61,10 +61,9 @@ class Feed:
     renewed: Callable[[int], PairTable] | None = None
     beside: Sequence[Part] = ()
 
-    @property
-    def steps_an_epoch(self) -> int:
-        """Steps in which every row of the table is seen once; of those beside it, as many as have room."""
-        return 1 if self.fixed else steps_an_epoch(self.table, self.batch_size, self.beside)
+    def steps_until(self, read: float) -> int:
+        """Steps in which every row of the table is seen so many times; of those beside it, as many as have room."""
+        return round(read) if self.fixed else steps_until(read, self.table, self.batch_size, self.beside)
 
     def steps(self, start: int) -> Iterator[tuple[int, int, tuple[Batch, ...]]]:
         """Endless (step, epoch, its batches) from a step on."""

@@ -417,7 +417,7 @@ class Trainer:
         """How often each row is read from the last opening of a group to the next one."""
         times = [0.0, *(group.starts_at for group in self.groups), 1.0]
         began, ends = max(t for t in times if t <= share), min(t for t in times if t > share)
-        return (ends - began) * self.settings.steps / self.feed.steps_an_epoch
+        return (ends - began) * self.settings.steps / self.feed.steps_until(1)
 
     def _with_states(self, texts: "NDArray[np.int64]", tokens: "Tokens") -> "Tokens":
         """The tokens of texts, with what the frozen blocks say of each token or text when that is kept."""

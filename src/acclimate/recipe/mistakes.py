@@ -10,7 +10,9 @@ from pydantic_core import ErrorDetails
 from acclimate.core.errors import Place, UsageError
 from acclimate.core.specs import Table, closest
 from acclimate.data.miners import MINERS
+from acclimate.data.mixings import MIXINGS
 from acclimate.data.vocabulary import VOCABULARIES
+from acclimate.data.weightings import WEIGHTINGS
 from acclimate.gradient_rules import GRADIENT_RULES
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
@@ -26,6 +28,8 @@ _TABLES: dict[str, Table[Any]] = {
     "regularizers": REGULARIZERS,
     "gradients": GRADIENT_RULES,
     "mining": MINERS,
+    "mixing": MIXINGS,
+    "weighting": WEIGHTINGS,
     "vocabulary": VOCABULARIES,
 }
 _PLAIN_WORDS = (("a valid tuple", "a list in [brackets]"), ("a valid dictionary", "a mapping of keys to settings"))

@@ -86,7 +86,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         match child:
             case dict():
                 pass
-            case str() if parent in ("method", "objective", "mining", "vocabulary", "gradients"):
+            case str() if parent in ("method", "objective", "mining", "mixing", "weighting", "vocabulary", "gradients"):
                 tree[parent] = {"kind": child}
             case str() if done == ["data", "tasks"]:
                 tree[parent] = {"train": child}

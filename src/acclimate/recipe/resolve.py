@@ -7,6 +7,8 @@ from typing import Literal
 
 from acclimate.core.errors import UsageError
 from acclimate.core.specs import closest
+from acclimate.data.mixings import Mixing
+from acclimate.data.weightings import Weighting
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
 from acclimate.gradient_rules import GradientRule
@@ -15,6 +17,7 @@ from acclimate.methods.full import Full
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.infonce import InfoNCESpec
+from acclimate.recipe.sources import SourceFacts, check_source, mixing_for, told, weighting_for
 from acclimate.recipe.tree import DataSettings, Recipe, TrainingSettings
 from acclimate.regularizers import RegularizerSpec
 from acclimate.regularizers.distill import DistillSpec
@@ -66,6 +69,7 @@ class Facts:
         reads: what the base encodes.
         taught: whether rows have a teacher's scores.
         tasks: those beside that of TRAIN.
+        source: rows of another domain, where there are some.
     """
 
     rows: int
@@ -80,11 +84,15 @@ class Facts:
     reads: Literal["texts", "ids"] = "texts"
     taught: bool = False
     tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
+    source: SourceFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Every value that a recipe may leave to ``auto``, decided; ``default_lr`` is what ``lr`` would be then."""
+    """Every value that a recipe may leave to ``auto``, decided.
+
+    ``default_lr`` is what ``lr`` would be then. Without a source, ``mixing`` and ``weighting`` are None.
+    """
 
     method: Method
     objectives: tuple[ObjectiveSpec, ...]
@@ -101,6 +109,8 @@ class Decided:
     precision: Precision
     device: str
     keep_best: str
+    mixing: Mixing | None = None
+    weighting: Weighting | Literal["none"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     method.check_rows(facts.kind)
     searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
     _check_tasks(recipe)
+    check_source(recipe, facts.source is not None)
     if searches:
         _check_line_search(training, recipe.data, facts.rows)
         _check_pulls(recipe)
@@ -145,6 +156,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     default = _defaults(facts, method, training.lr, searches=searches)
     objectives = default.objectives if recipe.objectives == "auto" else recipe.objectives
     batch_size = min(default.batch_size if training.batch_size == "auto" else training.batch_size, facts.rows)
+    epochs = default.epochs if training.epochs == "auto" else training.epochs
+    mixing, weighting, of_source = _source(recipe, facts, batch_size, epochs)
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
@@ -156,11 +169,13 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         warmup_share=0.0 if searches else training.warmup_share,
         batch_size=batch_size,
         micro_batch=min(batch_size, batch_size if training.micro_batch == "auto" else training.micro_batch),
-        epochs=default.epochs if training.epochs == "auto" else training.epochs,
+        epochs=epochs,
         max_length=default.max_length if training.max_length == "auto" else training.max_length,
         precision=default.precision if training.precision == "auto" else training.precision,
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
+        mixing=mixing,
+        weighting=weighting,
     )
     _check_objectives(decided.objectives, facts)
     _check_teacher(decided.objectives, recipe.data, facts)
@@ -172,6 +187,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         f"method {method.kind}: {method.summary}",
         *(f"objective {o.kind}{_of_task(o)}: {o.summary}" for o in decided.objectives),
         *_shares(recipe.data, facts),
+        *of_source,
         *(f"regularizer {r.kind}: {r.summary}" for r in decided.regularizers),
         *rule,
         *mining,
@@ -272,6 +288,18 @@ def _check_objectives(objectives: tuple[ObjectiveSpec, ...], facts: Facts) -> No
             raise UsageError(problem, f"add one to objectives, as {{kind: infonce{named}}}")
 
 
+def _source(
+    recipe: Recipe, facts: Facts, batch_size: int, epochs: float
+) -> tuple[Mixing | None, Weighting | Literal["none"] | None, tuple[str, ...]]:
+    """How a source takes part, where there is one, and what a plan says of it."""
+    source = facts.source
+    if source is None:
+        return None, None, ()
+    mixing = mixing_for(recipe, source, facts.rows, batch_size)
+    weighting = weighting_for(recipe, source, facts.kind)
+    return mixing[0], weighting[0], told(mixing, weighting, source, facts.rows, batch_size, epochs)
+
+
 def _shares(data: DataSettings, facts: Facts) -> tuple[str, ...]:
     """What a plan says of how often tasks come."""
     if not facts.tasks:
@@ -291,6 +319,9 @@ def _written(recipe: Recipe, decided: Decided) -> Recipe:
     return recipe.model_copy(
         update={
             **{name: values[name] for name in ("method", "objectives", "regularizers")},
+            "data": recipe.data.model_copy(
+                update={name: values[name] for name in ("mixing", "weighting") if values[name] is not None}
+            ),
             "training": recipe.training.model_copy(update=training),
             "evaluation": recipe.evaluation.model_copy(update={"keep_best": decided.keep_best}),
         }
@@ -396,6 +427,9 @@ def _check_teacher(objectives: tuple[ObjectiveSpec, ...], data: DataSettings, fa
         raise UsageError(f"{wants}, and data.negatives_a_row=0 takes none of them", "leave one of them out")
     if miner != "none" and miner.teaches:
         return
+    if facts.source is not None and not facts.source.taught and taught == own:
+        problem = f"objective {taught[0].kind} learns from a teacher's scores, and the rows of data.source have none"
+        raise UsageError(problem, "give its file columns pos_scores and neg_scores, or name infonce beside it")
     if not facts.taught:
         remedy = "give columns pos_scores and neg_scores, or data.mining of kind cross_encoder"
         raise UsageError(f"{wants}, and the rows have none", remedy)

@@ -17,7 +17,9 @@ from pydantic import (
 from acclimate.core.specs import FromTable, Settings
 from acclimate.data.label_texts import NAME
 from acclimate.data.miners import MINERS, Miner
+from acclimate.data.mixings import MIXINGS, Mixing
 from acclimate.data.vocabulary import VOCABULARIES, ExtendVocabulary
+from acclimate.data.weightings import WEIGHTINGS, Weighting
 from acclimate.gradient_rules import GRADIENT_RULES, GradientRule
 from acclimate.methods import METHODS, Method
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
@@ -29,6 +31,8 @@ AnyObjective = Annotated[ObjectiveSpec, FromTable(OBJECTIVES)]
 AnyRegularizer = Annotated[RegularizerSpec, FromTable(REGULARIZERS)]
 AnyGradientRule = Annotated[GradientRule, FromTable(GRADIENT_RULES)]
 AnyMiner = Annotated[Miner, FromTable(MINERS)]
+AnyMixing = Annotated[Mixing, FromTable(MIXINGS)]
+AnyWeighting = Annotated[Weighting, FromTable(WEIGHTINGS)]
 AnyVocabulary = Annotated[ExtendVocabulary, FromTable(VOCABULARIES)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -84,6 +88,10 @@ class DataSettings(Settings):
     wrong documents that look right, beside the wrong ones that the file has; a step takes ``negatives_a_row`` of both.
     ``replay`` is a file of earlier data of the same kind, that is to be kept: ``replay_share`` of the batches are its.
 
+    ``source`` is a file of pairs (or scored pairs, like TRAIN) from another domain, that train in batches of their own:
+    ``mixing`` says how these come among those of TRAIN, and ``weighting`` makes rows count by how much their queries
+    are like TRAIN's. An epoch is still TRAIN's rows once.
+
     ``tasks`` are further tasks that the same encoder learns, by name: a file of examples each, of any kind, or with
     ``dev``, ``test`` and ``columns`` of its own. Batches are of one task alone. With ``tasks_a_step: one`` a step has
     one batch, and a task with n examples has a share of the steps in proportion to ``n ** (1 / task_temperature)``;
@@ -102,6 +110,9 @@ class DataSettings(Settings):
     mining: AnyMiner | Literal["none"] = "none"
     replay: str = "none"
     replay_share: Share = 0.1
+    source: str = "none"
+    mixing: AnyMixing | Auto = "auto"
+    weighting: AnyWeighting | Literal["none"] | Auto = "auto"
     tasks: dict[Annotated[str, AfterValidator(_task_name)], TaskSettings] = Field(default_factory=dict)
     tasks_a_step: Literal["one", "all"] = "one"
     task_temperature: Annotated[float, Field(ge=1)] = 2.0

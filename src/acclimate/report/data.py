@@ -12,7 +12,9 @@ _PLACES = 8
 _WORDS = 20
 
 
-def data_tables(profile: Document, mining: Document, vocabulary: Document, *, texts: bool) -> list[Table]:
+def data_tables(
+    profile: Document, mining: Document, vocabulary: Document, weighting: Document, *, texts: bool
+) -> list[Table]:
     """Counts, splits, mined negatives, new words, lengths, scripts, labels and problems.
 
     Without ``texts``, nothing that quotes a row is in it.
@@ -20,6 +22,7 @@ def data_tables(profile: Document, mining: Document, vocabulary: Document, *, te
     tables = (
         _counts(profile, texts=texts),
         _splits(profile),
+        _weighed(weighting, texts=texts),
         _mined(mining),
         _words(vocabulary, texts=texts),
         _lengths(profile.get("lengths") or {}),
@@ -69,6 +72,24 @@ def _splits(profile: Document) -> Table | None:
         return None
     rows = tuple((name, quantity("", size)) for name, size in splits.items())
     return Table("What was used for what", ("part", "rows or queries"), rows)
+
+
+def _weighed(weighting: Document, *, texts: bool) -> Table | None:
+    if not weighting:
+        return None
+    alike = {
+        f"{name.replace('_', ' ')} to TRAIN": ", ".join(
+            f"{row['query'] if texts else row['id']} ({row['weight']:.2f})" for row in weighting[name]
+        )
+        for name in ("most_alike", "least_alike")
+    }
+    counts = {
+        "weighed by": weighting["kind"],
+        "rows (data/source_weights.jsonl)": weighting["rows"],
+        "as good as so many equal ones": weighting["effective_sample_size"],
+        "different queries of TRAIN": weighting["queries_of_train"],
+    }
+    return pairs_table("Weights of the source", counts | alike)
 
 
 def _mined(mining: Document) -> Table | None:

@@ -230,12 +230,22 @@ def _trainable(dataset: Dataset, train: Sequence[Example], leaked: int, *, alone
         if not alone and sum(count for count in rows.values() if count > 1) < MIN_ROWS:
             problem = "hardly a label has two rows, so nothing says which texts belong together"
             raise DataError(problem, "give several texts of each label", where)
-    if dataset.kind is Kind.SCORED and any(e.weight != 1 for e in train):
+    if dataset.kind is Kind.SCORED:
+        require_scores_that_teach(train, where)
+    return train
+
+
+def require_scores_that_teach(rows: Sequence[Example], where: Place | None) -> None:
+    """Scored pairs, if some are nearer than others and none is to count more.
+
+    Raises:
+        DataError: they are not.
+    """
+    if any(e.weight != 1 for e in rows):
         problem = "weights cannot act on scored pairs: their loss compares pairs with each other"
         raise DataError(problem, "remove the weight column", where)
-    if dataset.kind is Kind.SCORED and all(e.score == train[0].score for e in train):
+    if all(e.score == rows[0].score for e in rows):
         raise DataError("all rows have one score, so none is nearer than another", "give different scores", where)
-    return train
 
 
 def _require_different_scores(task: Task, where: str | Path | None) -> None:

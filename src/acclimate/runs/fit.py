@@ -12,8 +12,9 @@ import torch
 
 from acclimate.core.errors import DataError, DivergedError, InterruptedRunError, UsageError
 from acclimate.core.files import replace_folder, sha256_file, write_atomic, write_json, write_jsonl
-from acclimate.data.examples import Dataset, Example, Kind
+from acclimate.data.examples import Dataset, Example, Kind, normalized
 from acclimate.data.items import ItemRows
+from acclimate.data.keys import distinct, keys_of
 from acclimate.data.pairs import PairTable, TextNumbers
 from acclimate.data.roles import TEACHER
 from acclimate.engine.checkpoint import CheckpointStore
@@ -47,6 +48,7 @@ from acclimate.model.store import load_encoder, reads_ids, save_encoder
 from acclimate.model.vocabulary import add_words
 from acclimate.recipe.read import write_recipe
 from acclimate.recipe.resolve import Facts, Plan, TaskFacts, resolve
+from acclimate.recipe.sources import SourceFacts
 from acclimate.recipe.tree import Recipe
 from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
@@ -69,6 +71,7 @@ from acclimate.runs.training import (
     write_importance,
 )
 from acclimate.runs.vocabulary import Vocabulary
+from acclimate.runs.weighing import weighed
 from acclimate.runs.workspace import MetricsLog, Workspace
 
 if TYPE_CHECKING:
@@ -180,10 +183,11 @@ class _Run:
     def execute(self) -> dict[str, Any]:
         """All stages in order."""
         self._write_start()
+        source = self._weighed_source()
         train = self._with_negatives()
         before = self._score_base()
         self._add_words()
-        trainer, sizes, progress = self._train(train)
+        trainer, sizes, progress = self._train(train, source)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
             merged: dict[str, Any] = {"alpha": 0.0, "trials": []}
@@ -227,6 +231,7 @@ class _Run:
             table_scale=mean_square(self.encoder.token_embedding().weight) if self.encoder.depth == 1 else None,
             reads=self.encoder.reads,
             taught=_has_teacher(self.prepared.dataset),
+            source=self._source_facts(),
             tasks={
                 name: TaskFacts(len(task.train), _KINDS[task.dataset.kind], _has_teacher(task.dataset))  # type: ignore[arg-type]
                 for name, task in self.prepared.tasks.items()
@@ -251,6 +256,13 @@ class _Run:
                     f"objective {objective.kind} asks the base of texts, and these are ids", "take infonce"
                 )
         return plan
+
+    def _source_facts(self) -> SourceFacts | None:
+        source, train = self.prepared.source, self.prepared.train
+        if source is None or isinstance(train, ItemRows):
+            return None
+        queries, of_train = (distinct(keys_of(normalized(row.query) for row in rows)) for rows in (source.rows, train))
+        return SourceFacts(len(source.rows), queries, of_train, _has_teacher(source.dataset))
 
     def _higher_is_better(self) -> list[str]:
         """The dev metrics by which the best weights can be chosen."""
@@ -337,6 +349,17 @@ class _Run:
             raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
         return vectors
 
+    def _weighed_source(self) -> Sequence[Example]:
+        """The rows of a source, each with what it counts."""
+        source, train, weighting = self.prepared.source, self.prepared.train, self.plan.decided.weighting
+        if source is None or weighting is None or weighting == "none" or isinstance(train, ItemRows):
+            return () if source is None else source.rows
+        self.show.stage("weigh", "looking how much rows of the source are like those of TRAIN")
+        seed = self.recipe.training.seed
+        rows = weighed(weighting, source.rows, train, self.workspace, self._encode_base(), seed)
+        self.show.weighed(json.loads((self.workspace.data / "weighting.json").read_text()))
+        return rows
+
     def _with_negatives(self) -> Sequence[Example] | ItemRows:
         """The training rows, with mined negatives where the recipe asks for them."""
         if self._mining is None:
@@ -362,7 +385,7 @@ class _Run:
         base = self._load_base()
         return self._encode_base(base.to(self.plan.decided.device))
 
-    def _train(self, train: Sequence[Example] | ItemRows) -> tuple[Trainer, Sizes, Progress]:
+    def _train(self, train: Sequence[Example] | ItemRows, source: Sequence[Example]) -> tuple[Trainer, Sizes, Progress]:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
         stop = Stop()
         log: list[MetricsLog] = []
@@ -382,7 +405,8 @@ class _Run:
             self.show.say,
             self._untuned,
             self._renewal,
-            self.prepared.replay,
+            source,
+            () if self.prepared.replay is None else self.prepared.replay.rows,
             [TaskRows(name, task.dataset.kind, task.train) for name, task in self.prepared.tasks.items()],
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}

@@ -6,22 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from acclimate.core.errors import DataError, Place, UsageError
+from acclimate.core.errors import DataError, Place
 from acclimate.core.files import write_json, write_jsonl
-from acclimate.core.seeds import numpy_generator
 from acclimate.data.check import profile, write_quarantine
-from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, on_disk
+from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
 from acclimate.data.items import ItemRows, profile_of_pairs
 from acclimate.data.label_texts import as_pairs
-from acclimate.data.readers import read, read_test
+from acclimate.data.readers import read_test
 from acclimate.evaluation import Task
 from acclimate.evaluation.probe import Half, general_tasks, tasks_from
 from acclimate.recipe.tree import DataSettings
-from acclimate.runs.cut import MIN_ROWS, Cut, HeldOut, cut, items_of, notes_of, size, unknown_to
-
-_MOST_REPLAYED = 10_000  # rows: more than most runs come to see
+from acclimate.runs.beside import Beside, replayed, source_of
+from acclimate.runs.cut import Cut, HeldOut, cut, items_of, notes_of, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +27,7 @@ class Prepared:
     Attributes:
         dataset: the training file.
         train: its rows that train, leaks removed; of an item table, pairs of its rows.
+        source: rows of another domain that train beside them.
         replay: rows of earlier data that train beside them.
         tasks: further tasks by name.
         kind: of these rows: labeled texts are pairs where labels have texts of their own.
@@ -52,27 +49,34 @@ class Prepared:
     leaked: int
     notes: tuple[str, ...]
     hashes: dict[str, str]
-    replay: Sequence[Example] = ()
+    source: Beside | None = None
+    replay: Beside | None = None
     tasks: Mapping[str, Cut] = field(default_factory=dict)
 
 
-def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
+def prepare(train: Any, data: DataSettings, seed: int) -> Prepared:
     """Reads training, dev, test and general data, and splits off what is not given.
 
     Raises:
         DataError: unusable data, or too little of it.
     """
-    of_train = cut(source, data, data, seed)
-    earlier = _earlier(of_train.dataset, data)
+    of_train = cut(train, data, data, seed)
     general = None if data.general == "builtin" else read_test(data.general)
     # What must not be forgotten may be trained on: that is one way to keep it.
     notes = [*of_train.notes, *([] if general is None else notes_of(general, "general"))]
-    replay, of_replay = _replay(earlier, data, of_train.held_out, seed)
     tasks, of_tasks = _tasks(data, of_train.held_out, seed)
     of_train, known = of_train.without([given for task in tasks.values() for given in task.held_out])
     if known:
         of_tasks.append(f"{known} training rows held texts that other tasks are tested on and were left out")
     dataset, label_texts = of_train.dataset, of_train.label_texts
+    held_out = [*of_train.held_out, *(given for task in tasks.values() for given in task.held_out)]
+    source = source_of(data, dataset.kind, len(of_train.train), held_out, seed)
+    replay = replayed(data, dataset.kind, held_out, seed)
+    beside = [note for part in (source, replay) if part for note in part.notes]
+    if replay:
+        beside.append(
+            f"{len(replay.rows)} rows of {data.replay} are replayed, in {data.replay_share:.0%} of the batches"
+        )
     return Prepared(
         dataset=dataset,
         train=as_pairs(of_train.train, label_texts) if label_texts else of_train.train,
@@ -82,14 +86,16 @@ def prepare(source: Any, data: DataSettings, seed: int) -> Prepared:
         general_dev=general_half(general, data.general, "dev"),
         general_test=general_half(general, data.general, "test"),
         leaked=of_train.leaked,
-        notes=(*notes, *of_replay, *of_tasks),
+        notes=(*notes, *of_tasks, *beside),
         hashes={
             "train": dataset.sha256,
             **of_train.sha256,
             "general": general.sha256 if general else "builtin",
-            "replay": earlier.sha256 if earlier else "none",
+            "source": source.dataset.sha256 if source else "none",
+            "replay": replay.dataset.sha256 if replay else "none",
             "tasks": _digest(tasks, data) if tasks else "none",
         },
+        source=source,
         replay=replay,
         tasks=tasks,
     )
@@ -116,22 +122,6 @@ def write_prepared(
         write_json(where / "profile.json", {**document, "splits": used, "leaks_removed": part.leaked})
 
 
-def _earlier(dataset: Dataset, data: DataSettings) -> Dataset | None:
-    """The data that is to be replayed, of the kind that the training data is."""
-    if data.replay == "none":
-        if data.replay_share != DataSettings.model_fields["replay_share"].default:
-            problem = f"data.replay_share={data.replay_share:g} cannot act without data.replay"
-            raise UsageError(problem, "name the file of earlier data, or leave it out")
-        return None
-    if dataset.kind is Kind.LABELED:
-        raise UsageError("data.replay is for pairs and scored pairs, and the rows are labeled", "leave it out")
-    earlier = read(data.replay)
-    if earlier.kind is not dataset.kind:
-        problem = f"replay has rows of kind {earlier.kind}, and the training data {dataset.kind}"
-        raise DataError(problem, "give earlier data of the same kind", Place(data.replay))
-    return earlier
-
-
 def _tasks(data: DataSettings, of_train: Sequence[HeldOut], seed: int) -> tuple[dict[str, Cut], list[str]]:
     """The further tasks, none of which trains on what another one is scored on, and what a user should know of them."""
     found = {name: cut(given.train, given, data, seed, name) for name, given in data.tasks.items()}
@@ -152,28 +142,6 @@ def _digest(tasks: Mapping[str, Cut], data: DataSettings) -> str:
         parts = [task.dataset.sha256, task.sha256["dev"], task.sha256["test"], str(columns)]
         said.append(f"{name} {hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}")
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
-
-
-def _replay(
-    earlier: Dataset | None,
-    data: DataSettings,
-    held_out: Sequence[HeldOut],
-    seed: int,
-) -> tuple[Sequence[Example], list[str]]:
-    """Rows to replay, a random choice where they are many, and what a user should know of them."""
-    if earlier is None:
-        return (), []
-    rows, known = unknown_to(earlier.examples, held_out)
-    if len(rows) < MIN_ROWS:
-        problem = f"{len(rows)} usable rows of replay are too few"
-        raise DataError(problem, f"give at least {MIN_ROWS}", Place(data.replay))
-    notes = notes_of(earlier, "replay")
-    if known:
-        notes.append(f"{known} rows of replay held texts of test or dev and were left out")
-    chosen = np.sort(numpy_generator(seed, "replay").permutation(len(rows))[:_MOST_REPLAYED])
-    kept = on_disk(row._replace(id=f"replay:{row.id}") for row in on_disk(rows).select(chosen))
-    notes.append(f"{len(kept)} rows of {data.replay} are replayed, in {data.replay_share:.0%} of the batches")
-    return kept, notes
 
 
 def general_half(given: RetrievalSet | Dataset | None, where: str, half: Half) -> list[Task]:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _SHOWN = ("ndcg@10", "mrr@10", "recall@10", "median_rank", "spearman", "pearson", "macro_f1", "accuracy")
 _DECIDING = ("mean", *_SHOWN[:1], *_SHOWN[4:])  # on dev
 _NAMED = 8  # words
+_CUT = 60  # characters of a text that is named in a line
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal to draw on
 
 
@@ -140,6 +142,17 @@ class Show:
     def encoding(self, done: int, total: int) -> None:
         """Progress of encoding; a line now and then."""
         self._counted("encoded", "texts", done, total)
+
+    def weighed(self, document: Mapping[str, Any]) -> None:
+        """What rows of a source count."""
+        self.say(
+            f"        {document['rows']:,} rows count as much as {document['effective_sample_size']:,.0f} equal ones "
+            f"would ({document['kind']}), listed in data/source_weights.jsonl"
+        )
+        for name in ("most_alike", "least_alike"):
+            rows = ((shorten(row["query"], _CUT, placeholder=" ..."), row["weight"]) for row in document[name])
+            told = ", ".join(f"{query} ({weight:.2f})" for query, weight in rows)
+            self.say(f"        {name.replace('_', ' ')}: {told}")
 
     def mining(self, done: int, total: int) -> None:
         """Progress of mining; a line now and then."""

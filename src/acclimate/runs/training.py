@@ -20,7 +20,7 @@ from acclimate.core.errors import UsageError
 from acclimate.core.files import write_atomic
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
-from acclimate.data.batches import Part
+from acclimate.data.batches import Part, batch_count
 from acclimate.data.examples import Example, Kind, on_disk
 from acclimate.data.features import FeatureStore, build_store
 from acclimate.data.items import ItemRows, item_table
@@ -78,6 +78,7 @@ class _Given:
 
     train: Sequence[Example] | ItemRows
     kind: Kind
+    source: Sequence[Example]
     replay: Sequence[Example]
     tasks: Sequence[TaskRows]
 
@@ -87,8 +88,6 @@ class Sizes:
     """How much there is to do and to train."""
 
     steps: int
-    steps_an_epoch: int
-    tokens_an_epoch: int
     trainable_parameters: int
     time_limit: float
 
@@ -104,6 +103,7 @@ def build_trainer(
     say: Callable[[str], None],
     untuned: Callable[[], Encode],
     renewal: Renewal | None = None,
+    source: Sequence[Example] = (),
     replay: Sequence[Example] = (),
     tasks: Sequence["TaskRows"] = (),
 ) -> tuple[Trainer, Sizes]:
@@ -120,6 +120,7 @@ def build_trainer(
         say: takes a line for the user.
         untuned: gives what encodes as the base does, for objectives that ask it of every text.
         renewal: makes of the table of all rows what gives the table of an epoch, where negatives change.
+        source: rows of another domain, in batches of their own.
         replay: rows of earlier data, in batches of their own.
         tasks: rows of other tasks.
 
@@ -142,9 +143,9 @@ def build_trainer(
     specs = _named([(spec.name, spec) for spec in decided.objectives])
     objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.fixed_weight) for name, spec in specs.items()}
     wanted = [(specs[name].task, objective) for name, (objective, _) in objectives.items()]
-    given = _Given(train, kind, replay, tasks)
+    given = _Given(train, kind, source, replay, tasks)
     feed = _feed(plan, encoder, given, workspace, streams, wanted, untuned, renewal)
-    steps = max(1, round(decided.epochs * feed.steps_an_epoch))
+    steps = max(1, feed.steps_until(decided.epochs))
     _check_stages(feed.streams, steps)
     for regularizer in regularizers.values():
         regularizer.begin(groups)
@@ -176,8 +177,6 @@ def build_trainer(
     )
     sizes = Sizes(
         steps=steps,
-        steps_an_epoch=feed.steps_an_epoch,
-        tokens_an_epoch=int(feed.store.lengths.sum()),
         trainable_parameters=sum(p.numel() for group in groups for p in group.parameters.values()),
         time_limit=settings.time_limit,
     )
@@ -439,7 +438,7 @@ def _positives(data: DataSettings, objectives: Sequence[tuple[str, Objective]], 
 class _Numbered:
     """Rows as numbers of texts or items: with their tokens, each stream's numbers, what the guide says, new rows.
 
-    ``beside`` are rows of other tasks and of earlier data.
+    ``beside`` are rows of other tasks, of a source and of earlier data.
     """
 
     table: PairTable
@@ -462,7 +461,7 @@ def _in_numbers(
 ) -> _Numbered:
     readings = {role: encoder.reading(role) for role in ("query", "document")}
     numbers = TextNumbers(readings)
-    table, beside = _tables(plan.recipe.data, given, numbers, objectives)
+    table, beside = _tables(plan, given, numbers, objectives)
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     features = {name: numbers.numbers(stream.texts, stream.role) for name, stream in streams.items()}
     renewed = None if renewal is None else renewal(table, numbers)
@@ -481,13 +480,15 @@ def _in_numbers(
 
 
 def _tables(
-    data: DataSettings, given: _Given, numbers: TextNumbers, objectives: Sequence[tuple[str, Objective]]
+    plan: Plan, given: _Given, numbers: TextNumbers, objectives: Sequence[tuple[str, Objective]]
 ) -> tuple[PairTable, tuple[Part, ...]]:
     """The table of the training rows, and those of the rows beside them."""
     assert not isinstance(given.train, ItemRows)
-    rows = len(given.train)
-    all_rows = on_disk(chain(given.train, given.replay)) if given.replay else given.train
-    together = pair_table(all_rows, given.kind, numbers)
+    data, rows = plan.recipe.data, len(given.train)
+    together = [given.train, given.source, given.replay]
+    all_rows = on_disk(chain(*together)) if given.source or given.replay else given.train
+    # One table: what is known to be right for a query of several of them is no negative in any.
+    table = pair_table(all_rows, given.kind, numbers)
     beside = [
         Part(
             name=task.name,
@@ -499,14 +500,21 @@ def _tables(
         )
         for task in given.tasks
     ]
-    if not given.replay:
-        return together, tuple(beside)
-    # What is known to be right for a query of both is no negative in either.
-    of_others = 1 + sum(part.ratio for part in beside if not part.joins)
-    ratio = of_others * data.replay_share / (1 - data.replay_share)
-    own = _positives(data, objectives, "")
-    replayed = Part("replay", together.part(rows, len(together)), ratio=ratio, positives=own)
-    return together.part(0, rows), (*beside, replayed)
+    if not (given.source or given.replay):
+        return table, tuple(beside)
+    own, end = _positives(data, objectives, ""), rows + len(given.source)
+    batches = 1 + sum(part.ratio for part in beside if not part.joins)  # that share the steps, for each of TRAIN
+    if given.source:
+        assert plan.decided.mixing is not None
+        size, epochs = plan.decided.batch_size, plan.decided.epochs
+        counts = batch_count(rows, size), batch_count(len(given.source), size)
+        pace = partial(plan.decided.mixing.had, epochs=epochs, train=counts[0], source=counts[1])
+        beside.append(Part("source", table.part(rows, end), pace=pace, positives=own))
+        batches += pace(epochs) / epochs
+    if given.replay:
+        ratio = batches * data.replay_share / (1 - data.replay_share)
+        beside.append(Part("replay", table.part(end, len(table)), ratio=ratio, positives=own))
+    return table.part(0, rows), tuple(beside)
 
 
 def _said_by(encode: Encode, numbers: TextNumbers, path: Path) -> "NDArray[np.float32]":

@@ -140,6 +140,8 @@ class _Run:
     def _plan(self) -> Plan:
         if self.request.recipe.data.replay != "none":
             raise UsageError("data.replay reads texts, and there are only vectors", "give its pairs beside the others")
+        if self.request.recipe.data.source != "none":
+            raise UsageError("data.source reads texts, and there are only vectors", "give its pairs beside the others")
         if self.request.recipe.data.tasks:
             raise UsageError("data.tasks are of texts, and there are only vectors", "leave it out")
         if self.request.recipe.data.mining != "none":
