@@ -104,7 +104,7 @@ def told(
     counted = "every row counts the same" if weights == "none" else f"{weights.kind}: {weights.summary}"
     return (
         f"source, mixing {how.kind}: {how.summary}{f' ({why})' if why else ''}",
-        f"source: {source.rows:,} rows, read {added / others:.2g} times on average; {added} steps beside {beside} of TRAIN, "
-        f"{added / (added + beside):.0%} of the batches",
+        f"source: {source.rows:,} rows, read {added / others:.2g} times on average; {added} steps beside {beside} of "
+        f"TRAIN, {added / (added + beside):.0%} of the batches",
         f"source, weighting {counted}{f' ({because})' if because else ''}",
     )
