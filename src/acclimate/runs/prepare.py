@@ -119,6 +119,9 @@ def write_prepared(
         write_jsonl(where / "test.jsonl", items_of(part.test))
         write_quarantine(where / "quarantine.jsonl", part.dataset.rejected)
         used = {"train": len(part.train), "dev": size(part.dev), "test": size(part.test)}
+        if part is prepared:
+            parts_beside = {"source": prepared.source, "replay": prepared.replay}
+            used |= {name: len(beside.rows) for name, beside in parts_beside.items() if beside}
         write_json(where / "profile.json", {**document, "splits": used, "leaks_removed": part.leaked})
 
 

@@ -138,7 +138,9 @@ def build_trainer(
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
     streams = _streams(plan, encoder, regularizers) if known is None else known
     taught = any(spec.taught for spec in decided.objectives)
-    facts = {"": facts_of(train, kind, encoder, taught=taught)}
+    # Scores of all of them have one scale.
+    own = on_disk(chain(train, source, replay)) if kind is Kind.SCORED and not isinstance(train, ItemRows) else train
+    facts = {"": facts_of(own, kind, encoder, taught=taught)}
     facts |= {task.name: facts_of(task.rows, task.kind, encoder, taught=taught) for task in tasks}
     specs = _named([(spec.name, spec) for spec in decided.objectives])
     objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.fixed_weight) for name, spec in specs.items()}
