@@ -77,6 +77,11 @@ class Show:
         if dataset.rejected:
             self.say(f"        {len(dataset.rejected)} rows set aside, the first: {dataset.rejected[0]}")
         self.say(f"        {len(prepared.train)} rows train; {prepared.leaked} left out that the test would know")
+        for part, beside in (("source", prepared.source), ("replay", prepared.replay)):
+            if beside is not None:
+                told = ", ".join(f"{column} -> {role}" for column, role in beside.dataset.roles.items())
+                all_rows = f"{len(beside.dataset.examples)} rows ({beside.dataset.format})"
+                self.say(f"        {part} {beside.dataset.name}: {all_rows}; {told}; {len(beside.rows)} train")
         for name, task in prepared.tasks.items():
             rows = f"{len(task.dataset.examples)} rows of kind {task.dataset.kind} ({task.dataset.format})"
             self.say(
