@@ -74,16 +74,10 @@ def test_each_way_mixes_the_batches_and_trains_on_all_of_train(files: dict[str, 
         assert kind != "proportional" or len(seen) == 130
 
 
-def test_auto_is_decided_by_sizes_and_time(files: dict[str, Path], tmp_path: Path) -> None:
-    larger = data_of(tuned(files, tmp_path / "larger"))
+def test_what_auto_became_is_written_out(files: dict[str, Path], tmp_path: Path) -> None:
+    larger = data_of(tuned(files, tmp_path / "larger", epochs=1))
     assert larger["mixing"] == {"kind": "annealed", "begin": 0.6875}  # 11 batches beside 5
     assert larger["weighting"] == {"kind": "nearest", "k": 10, "sharpness": 0.5}
-    smaller = data_of(tuned(files, tmp_path / "smaller", source=files["small"]))
-    assert smaller["mixing"] == {"kind": "proportional", "most": 4.0}
-    timed = data_of(tuned(files, tmp_path / "timed", time_limit="1h"))
-    assert timed["mixing"] == {"kind": "alternating"}
-    none = data_of(tuned(files, tmp_path / "none", source=None))
-    assert (none["mixing"], none["weighting"]) == ("auto", "auto")
 
 
 def test_a_resumed_run_goes_on_as_one_that_was_not_stopped(
@@ -156,29 +150,39 @@ def test_rows_count_by_likeness_times_what_the_file_says(files: dict[str, Path],
 
 def test_the_loss_of_a_batch_is_the_mean_under_the_weights(files: dict[str, Path], tmp_path: Path) -> None:
     """By hand, of the first batch, before anything has been trained."""
-    settings = (
-        "data.mixing=alternating",
-        "regularizers=[]",
-        "objective={kind: infonce, symmetric: false, temperature: 0.1}",
-    )
+    objective = "objective={kind: infonce, symmetric: false, temperature: 0.1}"
+    settings = ("data.mixing=alternating", "data.weighting=nearest", "regularizers=[]", objective)
+    run = tuned(files, tmp_path / "run", *settings, precision="fp32", epochs=1)
+    first = next(record for record in read_jsonl(run.path / "metrics.jsonl") if "loss" in record)
+    listed = {record["id"]: record["weight"] for record in read_jsonl(run.path / "data" / "source_weights.jsonl")}
     rows = {f"source:source:{n}": row for n, row in enumerate(read_jsonl(files["source"]), start=1)}
-    encoder, losses = acclimate.load(files["base"]), []
+    encoder = acclimate.load(files["base"])
     encoder.normalize = True
-    for kind in ("none", "nearest"):
-        run = tuned(files, tmp_path / kind, f"data.weighting={kind}", *settings, precision="fp32", epochs=1)
-        first = next(record for record in read_jsonl(run.path / "metrics.jsonl") if "loss" in record)
-        of_rows = dict.fromkeys(rows, 1.0)
-        if kind == "nearest":
-            lines = read_jsonl(run.path / "data" / "source_weights.jsonl")
-            of_rows = {record["id"]: record["weight"] for record in lines}
-        queries = encoder.encode([rows[name]["query"] for name in first["rows"]], "query")
-        documents = encoder.encode([rows[name]["positive"] for name in first["rows"]], "document")
-        logits = queries.astype(np.float64) @ documents.T / 0.1
-        loss = np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)
-        weights = [of_rows[name] for name in first["rows"]]
-        assert first["loss"]["infonce"] == pytest.approx(np.average(loss, weights=weights), rel=1e-4)
-        losses.append(first["loss"]["infonce"])
-    assert abs(losses[0] - losses[1]) > 1e-3 * losses[0]
+    queries = encoder.encode([rows[name]["query"] for name in first["rows"]], "query")
+    documents = encoder.encode([rows[name]["positive"] for name in first["rows"]], "document")
+    logits = queries.astype(np.float64) @ documents.T / 0.1
+    loss = np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)
+    weights = [listed[name] for name in first["rows"]]
+    assert first["loss"]["infonce"] == pytest.approx(np.average(loss, weights=weights), rel=1e-4)
+    assert first["loss"]["infonce"] != pytest.approx(loss.mean(), rel=1e-3)
+
+
+def test_prompts_and_weights_are_what_a_file_could_say(files: dict[str, Path], tmp_path: Path) -> None:
+    """The same model to the last bit from a file whose texts begin with the prompts, and that has the weights."""
+    prompts = ("data.source_query_prompt='old: '", "data.source_document_prompt='text: '")
+    plain = tuned(files, tmp_path / "plain", "data.weighting=nearest", epochs=1)
+    told = tuned(files, tmp_path / "told", "data.weighting=nearest", *prompts, epochs=1)
+    listed = [list(read_jsonl(run.path / "data" / "source_weights.jsonl")) for run in (plain, told)]
+    assert listed[0] == listed[1]  # likeness is that of the texts without prompts
+    rows = zip(read_jsonl(files["source"]), listed[0], strict=False)
+    written = [
+        {"query": f"old: {row['query']}", "positive": f"text: {row['positive']}", "weight": record["weight"]}
+        for row, record in rows
+    ]
+    source = jsonl(tmp_path / "source.jsonl", written)
+    same = tuned(files, tmp_path / "written", "data.weighting=none", source=source, epochs=1)
+    weights = [(run.path / "model" / "model.safetensors").read_bytes() for run in (plain, told, same)]
+    assert weights[1] == weights[2] != weights[0]
 
 
 def test_scored_pairs_train_beside_scored_pairs_and_count_the_same(files: dict[str, Path], tmp_path: Path) -> None:
@@ -197,6 +201,11 @@ MISTAKES = [
         r"data\.mixing=annealed cannot act without data\.source; name the file",
     ),
     ({"source": None}, ("data.weighting=kmm",), r"data\.weighting=kmm cannot act without data\.source; name the file"),
+    (
+        {"source": None},
+        ("data.source_query_prompt=x",),
+        r"prompt='x' cannot act without data\.source; name",
+    ),
     ({}, ("training.optimizer=lbfgs",), r"data\.source cannot act with optimizer lbfgs"),
     ({"time_limit": "1h"}, ("data.mixing=annealed",), r"data\.mixing=annealed goes by training\.epochs, and"),
     ({}, ("data.mixing=aneal",), r"data\.mixing: unknown mixing 'aneal'; did you mean 'annealed'"),

@@ -46,6 +46,10 @@ def check_source(recipe: "Recipe", given: bool) -> None:
             if not isinstance(value, str):
                 problem = f"data.{name}={value.kind} cannot act without data.source"
                 raise UsageError(problem, "name the file with --source, or leave it out")
+        for name in ("source_query_prompt", "source_document_prompt"):
+            if prompt := getattr(data, name):
+                problem = f"data.{name}={prompt!r} cannot act without data.source"
+                raise UsageError(problem, "name the file with --source, or leave it out")
         return
     if OPTIMIZERS[training.optimizer].line_search:
         problem = f"data.source cannot act with optimizer {training.optimizer}, whose every step takes all rows"

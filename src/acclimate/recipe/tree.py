@@ -90,7 +90,8 @@ class DataSettings(Settings):
 
     ``source`` is a file of pairs (or scored pairs, like TRAIN) from another domain, that train in batches of their own:
     ``mixing`` says how these come among those of TRAIN, and ``weighting`` makes rows count by how much their queries
-    are like TRAIN's. An epoch is still TRAIN's rows once.
+    are like TRAIN's. An epoch is still TRAIN's rows once. ``source_query_prompt`` and ``source_document_prompt`` stand
+    before its texts alone, after the prompt that all texts have, and are no part of the model.
 
     ``tasks`` are further tasks that the same encoder learns, by name: a file of examples each, of any kind, or with
     ``dev``, ``test`` and ``columns`` of its own. Batches are of one task alone. With ``tasks_a_step: one`` a step has
@@ -111,6 +112,8 @@ class DataSettings(Settings):
     replay: str = "none"
     replay_share: Share = 0.1
     source: str = "none"
+    source_query_prompt: str = ""
+    source_document_prompt: str = ""
     mixing: AnyMixing | Auto = "auto"
     weighting: AnyWeighting | Literal["none"] | Auto = "auto"
     tasks: dict[Annotated[str, AfterValidator(_task_name)], TaskSettings] = Field(default_factory=dict)

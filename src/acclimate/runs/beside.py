@@ -61,6 +61,20 @@ def source_of(data: DataSettings, kind: Kind, rows: int, held_out: Sequence[Held
     return _beside("source", data, kind, held_out, seed, round(a_batch * max(rows, _USUALLY_READ)))
 
 
+def prompted(rows: Sequence[Example], query: str, document: str) -> Sequence[Example]:
+    """The same rows with a text before each query and before each document, so that a domain can be told by it."""
+    if not (query or document):
+        return rows
+    return on_disk(
+        row._replace(
+            query=f"{query}{row.query}",
+            positives=tuple(f"{document}{text}" for text in row.positives),
+            negatives=tuple(f"{document}{text}" for text in row.negatives),
+        )
+        for row in rows
+    )
+
+
 def _beside(
     name: Literal["replay", "source"],
     data: DataSettings,

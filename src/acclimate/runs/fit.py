@@ -52,6 +52,7 @@ from acclimate.recipe.sources import SourceFacts
 from acclimate.recipe.tree import Recipe
 from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
+from acclimate.runs.beside import prompted
 from acclimate.runs.card import model_card
 from acclimate.runs.items import prepare_items, start_table
 from acclimate.runs.known_vectors import KnownVectors
@@ -183,7 +184,7 @@ class _Run:
     def execute(self) -> dict[str, Any]:
         """All stages in order."""
         self._write_start()
-        source = self._weighed_source()
+        source = self._source_rows()
         train = self._with_negatives()
         before = self._score_base()
         self._add_words()
@@ -349,16 +350,18 @@ class _Run:
             raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
         return vectors
 
-    def _weighed_source(self) -> Sequence[Example]:
-        """The rows of a source, each with what it counts."""
+    def _source_rows(self) -> Sequence[Example]:
+        """The rows of a source, each with what it counts, and behind its prompts."""
         source, train, weighting = self.prepared.source, self.prepared.train, self.plan.decided.weighting
-        if source is None or weighting is None or weighting == "none" or isinstance(train, ItemRows):
-            return () if source is None else source.rows
-        self.show.stage("weigh", "looking how much rows of the source are like those of TRAIN")
-        seed = self.recipe.training.seed
-        rows = weighed(weighting, source.rows, train, self.workspace, self._encode_base(), seed)
-        self.show.weighed(json.loads((self.workspace.data / "weighting.json").read_text()))
-        return rows
+        if source is None:
+            return ()
+        rows, data = source.rows, self.recipe.data
+        if weighting is not None and weighting != "none" and not isinstance(train, ItemRows):
+            self.show.stage("weigh", "looking how much rows of the source are like those of TRAIN")
+            seed = self.recipe.training.seed
+            rows = weighed(weighting, rows, train, self.workspace, self._encode_base(), seed)
+            self.show.weighed(json.loads((self.workspace.data / "weighting.json").read_text()))
+        return prompted(rows, data.source_query_prompt, data.source_document_prompt)
 
     def _with_negatives(self) -> Sequence[Example] | ItemRows:
         """The training rows, with mined negatives where the recipe asks for them."""
