@@ -97,9 +97,9 @@ def plan_steps(table: PairTable, beside: Sequence[Part], batch_size: int, seed: 
     else:
         batches = _once(table, count, seed, epoch)
     steps: list[Planned] = [((0, rows),) for rows in batches]
-    # What joins the steps of the training data comes first, while there are no others.
     numbered_parts = list(enumerate(beside, start=1))
     drawn = [found for found in numbered_parts if found[1].pace is None]
+    # What joins the steps of the training data comes first, while there are no others.
     for number, part in sorted(drawn, key=lambda found: not found[1].joins):
         found = [((number, rows),) for rows in part.batches(epoch, count, batch_size, seed)]
         steps = [a + b for a, b in zip(steps, found, strict=True)] if part.joins else [*steps, *found]
