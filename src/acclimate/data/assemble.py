@@ -141,7 +141,7 @@ def _example(row: Row, source: Source, roles: Roles) -> Example | Rejected:
 def _build(row: Row, source: Source, roles: Roles) -> Example:
     values = _Values(row, roles)
     doc_id = values.name("doc_id")
-    query = text = ""
+    query = text = title = ""
     positives: dict[str, int] = {}
     if roles.kind in (Kind.PAIRS, Kind.SCORED):
         query = values.text("query")
@@ -149,6 +149,8 @@ def _build(row: Row, source: Source, roles: Roles) -> Example:
         doc_id = doc_id or passage_id
     else:
         text = values.text("text")
+    if roles.kind is Kind.TEXT:
+        title = values.title("text")
     negatives = values.negatives()
     label = values.name("label")
     if roles.kind is Kind.LABELED and label is None:
@@ -167,6 +169,7 @@ def _build(row: Row, source: Source, roles: Roles) -> Example:
         domain=values.name("domain"),
         task=values.name("task"),
         weight=values.weight(),
+        title=title,
         **values.teacher(positives, negatives),
     )
 
@@ -280,10 +283,13 @@ class _Values:
         return weight
 
     def _titled(self, role: str, text: str) -> str:
+        title = self.title(role)
+        return f"{title} {text}" if title else text
+
+    def title(self, role: str) -> str:
+        """The title that goes in front of the text of a role; empty where there is none."""
         value, column = self._get("title")
-        if self._roles.titled != role or value is None or value == "":
-            return text
-        return f"{_text(value, 'title', column)} {text}"
+        return "" if self._roles.titled != role or value is None or value == "" else _text(value, "title", column)
 
 
 def _finite(value: Any, role: str, column: str) -> float:

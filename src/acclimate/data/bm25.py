@@ -11,7 +11,7 @@ The first factor is Lucene's, which is never negative. A word that a query has t
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 K1, B = 1.2, 0.75
 """How soon more of a word adds nothing, and how much a long document has to have more of it."""
 
-# Scripts that put no spaces between words: Chinese signs and Japanese kana, then Thai, Lao, Burmese and Khmer.
-_UNSPACED = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
-_UNSPACED += "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-_WORDS = re.compile(rf"([{_UNSPACED}]+)|[^\W_{_UNSPACED}]+")
+# Chinese signs and Japanese kana, then Thai, Lao, Burmese and Khmer.
+UNSPACED = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+UNSPACED += "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Ranges of a regular expression: the scripts that put no spaces between words."""
+
+_WORDS = re.compile(rf"([{UNSPACED}]+)|[^\W_{UNSPACED}]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -36,14 +38,23 @@ def words_of(text: str) -> list[str]:
 
     A single sign between others is a word of its own.
     """
-    found = []
-    for match in _WORDS.finditer(normalized(text)):
-        run, unspaced = match[0], match[1]
-        if unspaced and len(unspaced) > 1:
-            found += [unspaced[place : place + 2] for place in range(len(unspaced) - 1)]
+    text = normalized(text)
+    return [text[start:end] for start, end in places_of_words(text)]
+
+
+def places_of_words(text: str) -> Iterator[tuple[int, int]]:
+    """Where the words of a normalized text start and end; of a script without spaces they overlap."""
+    for match in _WORDS.finditer(text):
+        start, end = match.span()
+        if match[1] and end - start > 1:
+            yield from ((place, place + 2) for place in range(start, end - 1))
         else:
-            found.append(run)
-    return found
+            yield start, end
+
+
+def rarity(having: "NDArray[np.int64]", documents: int) -> "NDArray[np.float64]":
+    """What a word counts that ``having`` [V] of the documents have, by Lucene's formula."""
+    return np.log1p((documents - having + 0.5) / (having + 0.5))
 
 
 class Bm25:
@@ -60,12 +71,11 @@ class Bm25:
         counts = self._counted(documents, grow=True)  # [D, V]
         length = np.asarray(counts.sum(axis=1)).ravel()
         having = np.bincount(counts.indices, minlength=counts.shape[1])
-        rarity = np.log1p((len(documents) - having + 0.5) / (having + 0.5))
         saturation = k1 * (1 - b + b * length / max(length.mean(), 1e-9))
         often = counts.data
         row = np.repeat(np.arange(len(documents)), np.diff(counts.indptr))
         counts.data = often * (k1 + 1) / (often + saturation[row])
-        self._weights: Any = (counts @ diags_array(rarity)).T.tocsr()  # [V, D]
+        self._weights: Any = (counts @ diags_array(rarity(having, len(documents)))).T.tocsr()  # [V, D]
 
     def scores(self, queries: Sequence[str]) -> Any:
         """The scores of queries with all documents, a sparse matrix [N, D]: 0 where they share no word."""

@@ -106,8 +106,10 @@ def _as_row(example: Example) -> dict[str, Any]:
         values["positive"] = example.positives[0] if len(example.positives) == 1 else list(example.positives)
     if example.negatives:
         values["negative"] = list(example.negatives)
+    if example.title:
+        values["title"] = example.title
     if example.text:
-        values["text"] = example.text
+        values["text"] = example.text.removeprefix(f"{example.title} ") if example.title else example.text
     for name in ("score", "label", "doc_id", "group", "domain", "task"):
         if getattr(example, name) is not None:
             values[name] = getattr(example, name)

@@ -35,6 +35,7 @@ class Example(NamedTuple):
         weight: factor on the loss of this example, at least 0.
         positive_scores, negative_scores: what a teacher says of each positive and negative, NaN of one that came later;
             empty where there is no teacher.
+        title: of a text alone, which begins with it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Example(NamedTuple):
     weight: float = 1.0
     positive_scores: tuple[float, ...] = ()
     negative_scores: tuple[float, ...] = ()
+    title: str = ""
 
     def texts(self) -> tuple[str, ...]:
         """The texts that say what this example teaches, negatives left out."""
