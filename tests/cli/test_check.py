@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,20 @@ def test_a_base_that_reads_no_texts(acclimate: CommandLine, tmp_path: Path) -> N
     result = acclimate("check", data, "--against", data, "--base", tmp_path / "items.npy")
     assert result.status == 2
     assert "reads no texts" in result.err
+
+
+def test_of_texts_alone_it_says_what_fit_would_make(acclimate: CommandLine, tmp_path: Path) -> None:
+    texts = [f"{row['positive']} and the other side of the river is open" for row in pairs(20)]
+    data = jsonl(tmp_path / "texts.jsonl", [{"text": text} for text in [*texts, "alone", texts[0].upper()]])
+    result = acclimate("check", data)
+    assert result.status == 0, result.err
+    told = re.search(r"fit would make of 20 texts: (\d+) keyphrase, (\d+) span; 1 give none", result.out)
+    assert told is not None
+    assert sum(map(int, told.groups())) == 60
+    document = json.loads(acclimate("check", data, "--json").out)
+    assert document["synthetic"] == {
+        "texts": 20,
+        "without": 1,
+        "queries": {"keyphrase": int(told[1]), "span": int(told[2])},
+    }
+    assert "synthetic" not in json.loads(acclimate("check", jsonl(tmp_path / "pairs.jsonl", pairs(10)), "--json").out)

@@ -116,7 +116,10 @@ mistake(
 mistake("one column", DATA, r"t\.csv:1: .*positive", lambda b: b.trained_on("t.csv", "query\na\nb\n"))
 mistake("no header", DATA, r"t\.csv:1: .*no column", lambda b: b.trained_on("t.csv", "how do I,like this\n" * 20))
 mistake(
-    "texts alone", DATA, r"t\.jsonl: texts alone", lambda b: b.rows("t.jsonl", [{"text": f"t{i}"} for i in range(50)])
+    "texts of one word alone",
+    DATA,
+    r"t\.jsonl: 40 texts give 0 queries of kind mixed.*; give longer texts",
+    lambda b: b.rows("t.jsonl", [{"text": f"t{i}"} for i in range(50)]),
 )
 mistake("too few rows", DATA, r"t\.jsonl: 5 usable rows are too few", lambda b: b.rows("t.jsonl", pairs(5)))
 mistake("all rows equal", DATA, r"t\.jsonl: .*; ", lambda b: b.rows("t.jsonl", pairs(1) * 100))

@@ -1,8 +1,9 @@
 """Pairs and tests out of texts alone: queries that a text itself gives, kept when they lead back to it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from acclimate.data.disk import DiskList
 from acclimate.data.examples import Dataset, Example, RetrievalSet, normalized, on_disk
 from acclimate.data.judged import retrieval_set
 from acclimate.data.keys import keys_of, numbered
-from acclimate.data.query_makers import Made, QueryMaker, Text
+from acclimate.data.query_makers import Made, QueryMaker, Text, rarities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +78,21 @@ def ask(texts: Sequence[Example], maker: QueryMaker, rare: Mapping[str, float], 
         for number, made in enumerate(maker.make(Text(example), rare, draw, of_each), start=1):
             found.append(Asked(f"{example.id}#{number}", place, example, made))
     return found
+
+
+def each_count(texts: int, maker: QueryMaker) -> int:
+    """How many queries of a text are made where so many are asked for."""
+    return max(1, min(maker.queries_a_document, maker.most // max(1, texts)))
+
+
+def described(dataset: Dataset, maker: QueryMaker, seed: int) -> dict[str, Any]:
+    """What would be made: how many texts give queries (``texts``) and how many none (``without``), ``queries`` by kind."""
+    texts = distinct_texts(dataset)
+    rows = some_of(texts, maker.most, seed)
+    asked = ask(rows, maker, rarities(e.text for e in texts), seed, each_count(len(rows), maker))
+    giving = len({one.place for one in asked})
+    counts = Counter(one.made.kind for one in asked)
+    return {"texts": giving, "without": len(rows) - giving, "queries": dict(sorted(counts.items()))}
 
 
 def ranks_by_vectors(

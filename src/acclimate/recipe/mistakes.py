@@ -11,6 +11,7 @@ from acclimate.core.errors import Place, UsageError
 from acclimate.core.specs import Table, closest
 from acclimate.data.miners import MINERS
 from acclimate.data.mixings import MIXINGS
+from acclimate.data.query_makers import QUERY_MAKERS
 from acclimate.data.vocabulary import VOCABULARIES
 from acclimate.data.weightings import WEIGHTINGS
 from acclimate.gradient_rules import GRADIENT_RULES
@@ -30,6 +31,7 @@ _TABLES: dict[str, Table[Any]] = {
     "mining": MINERS,
     "mixing": MIXINGS,
     "weighting": WEIGHTINGS,
+    "synthetic": QUERY_MAKERS,
     "vocabulary": VOCABULARIES,
 }
 _PLAIN_WORDS = (("a valid tuple", "a list in [brackets]"), ("a valid dictionary", "a mapping of keys to settings"))

@@ -78,6 +78,9 @@ def _load(path: Path) -> tuple[dict[str, Any], yaml.Node | None]:
     return tree, node
 
 
+_BY_NAME = ("method", "objective", "mining", "synthetic", "mixing", "weighting", "vocabulary", "gradients")
+
+
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:
     """Sets a value by dotted key. A technique given by name (``method: full``) becomes a mapping to take settings."""
     *parents, last = key.split(".")
@@ -86,7 +89,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         match child:
             case dict():
                 pass
-            case str() if parent in ("method", "objective", "mining", "mixing", "weighting", "vocabulary", "gradients"):
+            case str() if parent in _BY_NAME:
                 tree[parent] = {"kind": child}
             case str() if done == ["data", "tasks"]:
                 tree[parent] = {"train": child}

@@ -8,6 +8,7 @@ from typing import Literal
 from acclimate.core.errors import UsageError
 from acclimate.core.specs import closest
 from acclimate.data.mixings import Mixing
+from acclimate.data.query_makers import QueryMaker
 from acclimate.data.weightings import Weighting
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
@@ -68,6 +69,7 @@ class Facts:
         table_scale: the root mean square of a base that is nothing but a table, None for all others.
         reads: what the base encodes.
         taught: whether rows have a teacher's scores.
+        maker: made the rows, where the file has texts alone.
         tasks: those beside that of TRAIN.
         source: rows of another domain, where there are some.
     """
@@ -83,6 +85,7 @@ class Facts:
     table_scale: float | None = None
     reads: Literal["texts", "ids"] = "texts"
     taught: bool = False
+    maker: QueryMaker | None = None
     tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
     source: SourceFacts | None = None
 
@@ -182,9 +185,10 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     _check_learned_weights(decided)
     rule = _gradient_rule(recipe, decided)
     mining = _mining(recipe.data, decided, facts.kind)
-    resolved = _written(recipe, decided)
+    resolved = _written(recipe, decided, facts.maker)
     reasons = (
         f"method {method.kind}: {method.summary}",
+        *(() if facts.maker is None else (f"queries {facts.maker.kind}: {facts.maker.summary}",)),
         *(f"objective {o.kind}{_of_task(o)}: {o.summary}" for o in decided.objectives),
         *_shares(recipe.data, facts),
         *of_source,
@@ -312,7 +316,7 @@ def _shares(data: DataSettings, facts: Facts) -> tuple[str, ...]:
     return (f"steps of each task: {told}",)
 
 
-def _written(recipe: Recipe, decided: Decided) -> Recipe:
+def _written(recipe: Recipe, decided: Decided, maker: QueryMaker | None) -> Recipe:
     """The recipe with what was decided in the place of every ``auto``."""
     values = {field.name: getattr(decided, field.name) for field in fields(decided)}
     training = {name: value for name, value in values.items() if name in TrainingSettings.model_fields}
@@ -321,6 +325,7 @@ def _written(recipe: Recipe, decided: Decided) -> Recipe:
             **{name: values[name] for name in ("method", "objectives", "regularizers")},
             "data": recipe.data.model_copy(
                 update={name: values[name] for name in ("mixing", "weighting") if values[name] is not None}
+                | ({} if maker is None else {"synthetic": maker})
             ),
             "training": recipe.training.model_copy(update=training),
             "evaluation": recipe.evaluation.model_copy(update={"keep_best": decided.keep_best}),

@@ -18,6 +18,7 @@ from acclimate.core.specs import FromTable, Settings
 from acclimate.data.label_texts import NAME
 from acclimate.data.miners import MINERS, Miner
 from acclimate.data.mixings import MIXINGS, Mixing
+from acclimate.data.query_makers import QUERY_MAKERS, QueryMaker
 from acclimate.data.vocabulary import VOCABULARIES, ExtendVocabulary
 from acclimate.data.weightings import WEIGHTINGS, Weighting
 from acclimate.gradient_rules import GRADIENT_RULES, GradientRule
@@ -33,6 +34,7 @@ AnyGradientRule = Annotated[GradientRule, FromTable(GRADIENT_RULES)]
 AnyMiner = Annotated[Miner, FromTable(MINERS)]
 AnyMixing = Annotated[Mixing, FromTable(MIXINGS)]
 AnyWeighting = Annotated[Weighting, FromTable(WEIGHTINGS)]
+AnyQueryMaker = Annotated[QueryMaker, FromTable(QUERY_MAKERS)]
 AnyVocabulary = Annotated[ExtendVocabulary, FromTable(VOCABULARIES)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -86,6 +88,7 @@ class DataSettings(Settings):
     labeled data: a text for each label, or a pattern like ``a text about {}``. Then a text has the label whose text is
     nearest, in training and in scoring, and nothing is fitted beside the encoder. ``mining`` gives each row of pairs
     wrong documents that look right, beside the wrong ones that the file has; a step takes ``negatives_a_row`` of both.
+    ``synthetic`` is how queries are made where TRAIN has texts alone; ``auto`` takes ``mixed`` there.
     ``replay`` is a file of earlier data of the same kind, that is to be kept: ``replay_share`` of the batches are its.
 
     ``source`` is a file of pairs (or scored pairs, like TRAIN) from another domain, that train in batches of their own:
@@ -109,6 +112,7 @@ class DataSettings(Settings):
     positives_a_row: PositiveInt = 1
     negatives_a_row: NonNegativeInt = 4
     mining: AnyMiner | Literal["none"] = "none"
+    synthetic: AnyQueryMaker | Auto = "auto"
     replay: str = "none"
     replay_share: Share = 0.1
     source: str = "none"

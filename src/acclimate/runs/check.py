@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from acclimate.core.errors import AcclimateError, Place, ResourceError, UsageError
 from acclimate.core.files import write_jsonl
 from acclimate.data.check import fixed_rows, profile, write_quarantine
+from acclimate.data.examples import Kind
+from acclimate.data.query_makers import MixedMaker
 from acclimate.data.readers import read
 from acclimate.data.sources import stem_of
+from acclimate.data.synthetic import described
 from acclimate.model.bases import resolve
 from acclimate.runs.show import Show
 from acclimate.runs.tokens import lengths_by, token_lengths
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
 
 _BASE = "all-MiniLM-L6-v2"
+_SEED = 42  # of a run that names none; the recipe, which says so, imports torch
 
 
 def check_data(
@@ -54,6 +58,8 @@ def check_data(
     source = None if against is None else read(against)
     lengths, max_length = _tokenizer() if encoder is None else (lengths_by(encoder.fast_tokenizer), encoder.max_length)
     document = {"schema": 1, **profile(dataset, lengths, max_length)}
+    if dataset.kind is Kind.TEXT:
+        document["synthetic"] = described(dataset, MixedMaker(), _SEED)
     show = Show(quiet=quiet)
     show.profile(document)
     if source is not None and encoder is not None:

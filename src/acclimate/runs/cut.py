@@ -9,10 +9,12 @@ from typing import Any, Literal
 from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
 from acclimate.data.label_texts import texts_of_labels
+from acclimate.data.query_makers import MixedMaker
 from acclimate.data.readers import read, read_test
-from acclimate.data.split import leaks, split, without
-from acclimate.evaluation import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
+from acclimate.data.split import Split, leaks, split, without
+from acclimate.evaluation import ClassificationTask, Encode, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 from acclimate.recipe.tree import DataSettings, TaskSettings
+from acclimate.runs.synthetic import Synthetic, queries_of
 from acclimate.runs.tasks import smaller, task_of
 
 MIN_ROWS = 8  # fewer rows than this are no training set
@@ -35,6 +37,7 @@ class Cut:
         notes: sentences for the user.
         sha256: of dev and test as they were given; ``split`` where a part of the file serves.
         label_texts: the text of each label, where labels are to be told by their texts.
+        synthetic: what was made of texts alone.
     """
 
     dataset: Dataset
@@ -46,6 +49,12 @@ class Cut:
     notes: tuple[str, ...]
     sha256: Mapping[str, str]
     label_texts: Mapping[str, str] | None
+    synthetic: Synthetic | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Of what trains: labeled texts are pairs where labels have texts of their own."""
+        return Kind.PAIRS if self.label_texts or self.synthetic else self.dataset.kind
 
     def without(self, held_out: Sequence[HeldOut]) -> "tuple[Cut, int]":
         """The same without training rows that hold texts of other data that is scored, and how many these were.
@@ -60,7 +69,14 @@ class Cut:
         return replace(self, train=train, leaked=self.leaked + known), known
 
 
-def cut(source: Any, given: DataSettings | TaskSettings, data: DataSettings, seed: int, task: str = "") -> Cut:
+def cut(
+    source: Any,
+    given: DataSettings | TaskSettings,
+    data: DataSettings,
+    seed: int,
+    task: str = "",
+    encode: Encode | None = None,
+) -> Cut:
     """Reads a file, and dev and test data beside it, or splits off what is not given.
 
     Args:
@@ -69,16 +85,20 @@ def cut(source: Any, given: DataSettings | TaskSettings, data: DataSettings, see
         data: how large parts are that are split off.
         seed: of the run.
         task: its name, for a task beside that of TRAIN.
+        encode: the base, by which queries are made where the file has texts alone; None refuses these.
 
     Raises:
         DataError: unusable data, or too little of it.
+        UsageError: a setting that is for other rows.
     """
     dataset = read(source, columns=given.columns)
-    if dataset.kind is Kind.TEXT:
+    if dataset.kind is Kind.TEXT and encode is None:
         where = Place(dataset.path) if dataset.path else None
         remedy = "add a column of right answers (query, positive), of scores, or of labels"
-        nothing = f"task {task} nothing" if task else "nothing about which answer is right"
-        raise DataError(f"texts alone teach {nothing}", remedy, where)
+        raise DataError(f"texts alone teach task {task} nothing", remedy, where)
+    if not task and dataset.kind is not Kind.TEXT and data.synthetic != "auto":
+        problem = f"data.synthetic makes queries where TRAIN has texts alone, and the rows are {dataset.kind}"
+        raise UsageError(problem, "leave it out")
     dev = _given("dev", given.dev, dataset, given.columns)
     test = _given("test", given.test, dataset, given.columns)
     notes = [*dataset.notes, *_shared(dev, test, given.dev, given.test)]
@@ -93,7 +113,17 @@ def cut(source: Any, given: DataSettings | TaskSettings, data: DataSettings, see
             notes.append(f"{known} training rows held texts of {name} and were left out")
     _require_rows(dataset, pool, leaked)
     rest = replace(dataset, examples=pool)
-    parts = split(rest, seed=seed, dev=0.0 if dev else data.dev_share, test=0.0 if test else data.test_share)
+    sha256 = {"dev": dev.sha256 if dev else "split", "test": test.sha256 if test else "split"}
+    shares = {"dev": 0.0 if dev else data.dev_share, "test": 0.0 if test else data.test_share}
+    synthetic = None
+    if dataset.kind is Kind.TEXT and encode is not None:
+        maker = MixedMaker() if data.synthetic == "auto" else data.synthetic
+        synthetic = queries_of(rest, maker, seed, encode, **shares, least=MIN_ROWS)
+        dev, test = dev or synthetic.dev, test or synthetic.test
+        pairs, _ = unknown_to(synthetic.pairs, [scored for scored in (dev, test) if scored])
+        parts = Split(pairs, (), (), len(pairs), synthetic.notes)
+    else:
+        parts = split(rest, seed=seed, **shares)
     label_texts = None if task else _label_texts(dataset, dev, test, data)
     train = _trainable(dataset, parts.train, leaked, alone=label_texts is not None)
     fitted: dict[str, Any] = {"train": train, "label_texts": label_texts}
@@ -112,8 +142,9 @@ def cut(source: Any, given: DataSettings | TaskSettings, data: DataSettings, see
         held_out=(test or parts.test, dev or parts.dev),
         leaked=leaked,
         notes=tuple(notes),
-        sha256={"dev": dev.sha256 if dev else "split", "test": test.sha256 if test else "split"},
+        sha256=sha256,
         label_texts=label_texts,
+        synthetic=synthetic,
     )
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,9 +119,10 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     workspace = Workspace(request.out)
     data, seed = request.recipe.data, request.recipe.training.seed
     base = start_table(request.recipe.base, request.source, data) or resolve_base(request.recipe.base)
-    prepared = (
-        prepare_items(request.source, data, seed, base) if reads_ids(base) else prepare(request.source, data, seed)
-    )
+    if reads_ids(base):
+        prepared = prepare_items(request.source, data, seed, base)
+    else:
+        prepared = prepare(request.source, data, seed, _asked_before(request.recipe, base, show))
     run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
         new = workspace.claim(_identity(request.recipe, base, prepared), restart=request.restart)
@@ -133,6 +134,34 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
             if new:  # the corrected command would be refused as one with another recipe
                 workspace.clear()
             raise
+
+
+def _asked_before(recipe: Recipe, base: Path, show: Show) -> Encode:
+    """What encodes as the base does. It is read at the first call, for most runs make none."""
+
+    @cache
+    def encode() -> Encode:
+        show.stage("ask", "which queries lead the base back to the text that gave them")
+        encoder = _load_base(recipe, base).to(choose_device(recipe.training.device))
+        return _encode_as(encoder, base, show, known=recipe.training.cache)
+
+    return lambda texts, role: encode()(texts, role)
+
+
+def _load_base(recipe: Recipe, base: Path) -> "Encoder":
+    encoder = load_encoder(base)
+    encoder.normalize = True  # what is trained and scored here are unit vectors, so that is what is saved
+    for role, prompt in (("query", recipe.data.query_prompt), ("document", recipe.data.document_prompt)):
+        if prompt is not None:
+            encoder.prompts = {**encoder.prompts, role: prompt}
+    return encoder
+
+
+def _encode_as(encoder: "Encoder", base: Path, show: Show, *, known: bool) -> Encode:
+    """What encodes as an untuned encoder does; ``known``: vectors that an earlier run has found are read."""
+    if not known or encoder.depth == 1:  # a table is read sooner than the cache
+        return partial(encoder.encode, progress=show.encoding)
+    return KnownVectors(encoder, base, progress=show.encoding).encode
 
 
 def _identity(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, Any]:
@@ -210,13 +239,7 @@ class _Run:
     # -- stages --------------------------------------------------------------------------------------------------
 
     def _load_base(self) -> "Encoder":
-        encoder = load_encoder(self.base)
-        encoder.normalize = True  # what is trained and scored here are unit vectors, so that is what is saved
-        data = self.request.recipe.data
-        for role, prompt in (("query", data.query_prompt), ("document", data.document_prompt)):
-            if prompt is not None:
-                encoder.prompts = {**encoder.prompts, role: prompt}
-        return encoder
+        return _load_base(self.request.recipe, self.base)
 
     def _plan(self) -> Plan:
         device = choose_device(self.request.recipe.training.device)
@@ -233,6 +256,7 @@ class _Run:
             reads=self.encoder.reads,
             taught=_has_teacher(self.prepared.dataset),
             source=self._source_facts(),
+            maker=self.prepared.synthetic.maker if self.prepared.synthetic else None,
             tasks={
                 name: TaskFacts(len(task.train), _KINDS[task.dataset.kind], _has_teacher(task.dataset))  # type: ignore[arg-type]
                 for name, task in self.prepared.tasks.items()
@@ -338,10 +362,7 @@ class _Run:
 
     def _encode_base(self, base: "Encoder | None" = None) -> Encode:
         """What encodes as the base does: the encoder, before it trains, or another one."""
-        encoder = base or self.encoder
-        if not self.recipe.training.cache or encoder.depth == 1:  # a table is read sooner than the cache
-            return partial(encoder.encode, progress=self.show.encoding)
-        return KnownVectors(encoder, self.base, progress=self.show.encoding).encode
+        return _encode_as(base or self.encoder, self.base, self.show, known=self.recipe.training.cache)
 
     def _encode_dev(self, texts: Sequence[str], role: str, encoder: "Encoder | None" = None) -> np.ndarray:
         precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
@@ -547,10 +568,16 @@ class _Run:
             "gate": {
                 "verdict": verdict.verdict,
                 "passed": verdict.passed,
-                "reasons": verdict.reasons,
+                "reasons": [*verdict.reasons, *self._about_the_test()],
                 "general_drop_limit": self.recipe.evaluation.general_drop_limit,
             },
         }
+
+    def _about_the_test(self) -> list[str]:
+        synthetic = self.prepared.synthetic
+        if synthetic is None or synthetic.test is None:
+            return []
+        return ["these are queries made of the texts themselves, so what users ask is not tested: --test would"]
 
     def _scores_of_heads(self) -> dict[str, Any]:
         """What each head of the tuned model makes of the test texts."""

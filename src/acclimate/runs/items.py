@@ -136,6 +136,8 @@ def _require_no_texts(data: DataSettings) -> None:
         raise UsageError("data.tasks are of texts, and the base reads ids", "leave it out")
     if data.mining != "none":
         raise UsageError("data.mining reads texts, and the base reads ids", "leave it out")
+    if data.synthetic != "auto":
+        raise UsageError("data.synthetic makes queries of texts, and the base reads ids", "leave it out")
     if data.label_texts != "none":
         raise UsageError("data.label_texts is for texts, and the base reads ids", "leave it out")
 

@@ -13,11 +13,12 @@ from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
 from acclimate.data.items import ItemRows, profile_of_pairs
 from acclimate.data.label_texts import as_pairs
 from acclimate.data.readers import read_test
-from acclimate.evaluation import Task
+from acclimate.evaluation import Encode, Task
 from acclimate.evaluation.probe import Half, general_tasks, tasks_from
 from acclimate.recipe.tree import DataSettings
 from acclimate.runs.beside import Beside, replayed, source_of
 from acclimate.runs.cut import Cut, HeldOut, cut, items_of, notes_of, size
+from acclimate.runs.synthetic import Synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,14 @@ class Prepared:
         source: rows of another domain that train beside them.
         replay: rows of earlier data that train beside them.
         tasks: further tasks by name.
-        kind: of these rows: labeled texts are pairs where labels have texts of their own.
+        kind: of what trains.
         dev: cut to a size that can be scored often.
         test: scored once before and once after.
         general_dev, general_test: disjoint halves of what must not be forgotten; none where no text is read.
         leaked: rows taken out of training since a test knows them.
         notes: sentences for the user.
         hashes: of each source, by name.
+        synthetic: what was made of texts alone.
     """
 
     dataset: Dataset
@@ -52,15 +54,22 @@ class Prepared:
     source: Beside | None = None
     replay: Beside | None = None
     tasks: Mapping[str, Cut] = field(default_factory=dict)
+    synthetic: Synthetic | None = None
 
 
-def prepare(train: Any, data: DataSettings, seed: int) -> Prepared:
+def prepare(train: Any, data: DataSettings, seed: int, encode: Encode) -> Prepared:
     """Reads training, dev, test and general data, and splits off what is not given.
+
+    Args:
+        train: a path, or rows in memory.
+        data: where the others are.
+        seed: of the run.
+        encode: the base, which texts alone are made pairs by.
 
     Raises:
         DataError: unusable data, or too little of it.
     """
-    of_train = cut(train, data, data, seed)
+    of_train = cut(train, data, data, seed, encode=encode)
     general = None if data.general == "builtin" else read_test(data.general)
     # What must not be forgotten may be trained on: that is one way to keep it.
     notes = [*of_train.notes, *([] if general is None else notes_of(general, "general"))]
@@ -70,8 +79,9 @@ def prepare(train: Any, data: DataSettings, seed: int) -> Prepared:
         of_tasks.append(f"{known} training rows held texts that other tasks are tested on and were left out")
     dataset, label_texts = of_train.dataset, of_train.label_texts
     held_out = [*of_train.held_out, *(given for task in tasks.values() for given in task.held_out)]
-    source = source_of(data, dataset.kind, len(of_train.train), held_out, seed)
-    replay = replayed(data, dataset.kind, held_out, seed)
+    kind = Kind.PAIRS if of_train.synthetic else dataset.kind
+    source = source_of(data, kind, len(of_train.train), held_out, seed)
+    replay = replayed(data, kind, held_out, seed)
     beside = [note for part in (source, replay) if part for note in part.notes]
     if replay:
         beside.append(
@@ -80,7 +90,7 @@ def prepare(train: Any, data: DataSettings, seed: int) -> Prepared:
     return Prepared(
         dataset=dataset,
         train=as_pairs(of_train.train, label_texts) if label_texts else of_train.train,
-        kind=Kind.PAIRS if label_texts else dataset.kind,
+        kind=of_train.kind,
         dev=of_train.dev,
         test=of_train.test,
         general_dev=general_half(general, data.general, "dev"),
@@ -98,6 +108,7 @@ def prepare(train: Any, data: DataSettings, seed: int) -> Prepared:
         source=source,
         replay=replay,
         tasks=tasks,
+        synthetic=of_train.synthetic,
     )
 
 
@@ -123,6 +134,8 @@ def write_prepared(
             parts_beside = {"source": prepared.source, "replay": prepared.replay}
             used |= {name: len(beside.rows) for name, beside in parts_beside.items() if beside}
         write_json(where / "profile.json", {**document, "splits": used, "leaks_removed": part.leaked})
+    if prepared.synthetic is not None:
+        write_jsonl(folder / "synthetic.jsonl", prepared.synthetic.lines())
 
 
 def _tasks(data: DataSettings, of_train: Sequence[HeldOut], seed: int) -> tuple[dict[str, Cut], list[str]]:

@@ -109,6 +109,11 @@ class Show:
         self._console.print(table)
         for note in document["notes"]:
             self.say(f"note: {note}")
+        if synthetic := document.get("synthetic"):
+            counts = ", ".join(f"{count} {kind}" for kind, count in synthetic["queries"].items()) or "none"
+            self.say(
+                f"queries that fit would make of {synthetic['texts']} texts: {counts}; {synthetic['without']} give none"
+            )
         for problem in document["problems"]:
             first = problem["places"][0]
             self.say(f"{problem['rows']} rows: {problem['what']} (first: {first['file']}:{first['line']})")
