@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acclimate.data.bm25 import Bm25
 from acclimate.data.examples import Example, normalized
 from acclimate.data.miners import MINERS, BaseMiner, Miner, Models
 from acclimate.data.mining import Mined, Pool, mine, mined_texts, pool_of, suspect_lines, with_negatives
@@ -198,11 +199,46 @@ def test_a_random_choice_is_a_function_of_the_seed_and_stays_within_the_range() 
 
 def test_each_way_has_its_own_ranking_and_judge() -> None:
     pool = pool_of([row(0, "cat", "dog"), row(1, "dog", "a cat and a cat")])
-    rank, judge, other = (Matrix(np.eye(1)).judge for _ in range(3))
-    models = Models(rank, judge, lambda name: {"named": other}[name])
-    specs = [MINERS.parse(s) for s in ("base", "bm25", {"kind": "cross_encoder", "model": "named"})]
+    rank, judge, other, large = (Matrix(np.eye(1)).judge for _ in range(4))
+    models = Models(
+        rank,
+        judge,
+        lambda queries: (queries, queries),
+        lambda name: {"named": large}[name],
+        lambda name: {"named": other}[name],
+    )
+    named = [{"kind": kind, "model": "named"} for kind in ("cross_encoder", "encoder")]
+    specs = [MINERS.parse(s) for s in ("base", "bm25", *named)]
     assert specs[0].tools(pool, models) == (rank, judge)
     by_words, judged = specs[1].tools(pool, models)
     assert by_words(np.array([1, 0]), 2).tolist() == [[0, -1], [1, -1]]
     assert judged == judge
     assert specs[2].tools(pool, models) == (rank, other)
+    assert specs[3].tools(pool, models) == (rank, large)
+
+
+def test_an_ensemble_is_the_mean_of_both_standardized_by_query() -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"w{number}" for number in rng.integers(0, 30, length)) for length in (3, 8) for _ in range(40)]
+    rows = [row(n, query, text) for n, (query, text) in enumerate(zip(texts[:40], texts[40:], strict=True))]
+    pool = pool_of([*rows, row(40, "words of no document", "another"), row(41, "another", "w1 and more")])
+    matrix = matrix_of(pool)
+    cosines = matrix.scores
+    models = Models(
+        matrix.rank,
+        matrix.judge,
+        lambda queries: (cosines[queries].mean(axis=1), cosines[queries].std(axis=1)),
+        lambda name: matrix.judge,
+        lambda name: matrix.judge,
+    )
+    rank, judge = MINERS.parse("ensemble").tools(pool, models)
+    assert rank == matrix.rank
+    words = Bm25(pool.documents).scores(list(pool.queries)).toarray()
+    queries, documents = (part.ravel() for part in np.indices(cosines.shape))
+    order = rng.permutation(len(queries))
+    found = judge(queries[order], documents[order])
+    for number, (query, document) in enumerate(zip(queries[order], documents[order], strict=True)):
+        shared = words[query][words[query] > 0]
+        by_words = (words[query, document] - shared.mean()) / shared.std() if len(shared) > 1 else 0.0
+        by_base = (cosines[query, document] - cosines[query].mean()) / cosines[query].std()
+        assert found[number] == pytest.approx((by_words + by_base) / 2, abs=1e-3)

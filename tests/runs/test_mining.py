@@ -12,13 +12,14 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 import acclimate
-from acclimate.core.errors import InterruptedRunError, UsageError
+from acclimate.core.errors import AcclimateError, InterruptedRunError, UsageError
 from acclimate.core.files import read_jsonl, sha256_file
 from acclimate.data.examples import normalized
 from acclimate.engine.inputs import Feed
 from acclimate.engine.loop import Trainer
+from acclimate.evaluation.vectors import unit_rows
 from acclimate.runs.cross_encoder import load_cross_encoder
-from acclimate.runs.mining import Mining
+from acclimate.runs.mining import Mining, _Vectors
 from acclimate.runs.stopping import Stop
 from small import beir, jsonl, pairs
 from tiny import make_tiny_model, tiny_tokenizer
@@ -172,11 +173,38 @@ def test_a_cross_encoder_judges(files: dict[str, Path], tmp_path: Path) -> None:
     assert np.mean(losses[5]) < 0.7 * np.mean(losses[0])  # what the cross-encoder says is learned
 
 
+def test_another_encoder_judges_and_teaches(files: dict[str, Path], tmp_path: Path) -> None:
+    teacher = make_tiny_model(tmp_path / "teacher", seed=5)
+    judge = f"data.mining={{kind: encoder, model: {teacher}, range_min: 0, range_max: 10, relative_margin: none}}"
+    alone = ("objective=margin_mse", "regularizers=[]", "evaluation.patience=99")
+    run = tuned(files, tmp_path / "run", judge, *alone, epochs=4, lr=5e-3)
+    rows = {f"train:{n}": row for n, row in enumerate(read_jsonl(files["train"]), start=1)}
+    encoder = acclimate.load(teacher)
+    for line in list(read_jsonl(run.path / "data" / "negatives.jsonl"))[::9]:
+        query = encoder.encode([rows[line["id"]]["query"]], "query")[0]
+        cosines = encoder.encode([negative["text"] for negative in line["negatives"]]) @ query
+        np.testing.assert_allclose([negative["score"] for negative in line["negatives"]], cosines, atol=1e-3)
+    losses = [r["loss"]["margin_mse"] for r in read_jsonl(run.path / "metrics.jsonl") if "loss" in r]
+    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])  # what it says is learned
+
+
+def test_how_far_cosines_spread_is_that_of_all_documents() -> None:
+    rng = np.random.default_rng(0)
+    queries, documents = (unit_rows(rng.normal(size=(count, 8))).astype(np.float32) for count in (20, 300))
+    mean, deviation = _Vectors(queries, documents).spread(np.array([3, 0, 19]))
+    cosines = queries[[3, 0, 19]] @ documents.T
+    np.testing.assert_allclose(mean, cosines.mean(axis=1), atol=1e-5)
+    np.testing.assert_allclose(deviation, cosines.std(axis=1), atol=1e-5)
+
+
 def test_what_cannot_act_is_one_line(files: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"found no negative among \d+ documents; lower data.mining.range_min"):
         tuned(files, tmp_path / "none", "data.mining={kind: base, range_min: 500, range_max: 600}")
     with pytest.raises(UsageError, match=r"data\.mining\.model='nowhere' cannot be read"):
         tuned(files, tmp_path / "nowhere", "data.mining={kind: cross_encoder, model: nowhere}")
+    with pytest.raises(AcclimateError, match="nowhere") as raised:
+        tuned(files, tmp_path / "nowhere", "data.mining={kind: encoder, model: ./nowhere}")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("method", ["full", "prompt"])

@@ -141,6 +141,20 @@ def test_negatives_are_mined_for_such_pairs_and_none_is_of_their_own_text(
         assert not wrong & held_out
 
 
+def test_base_and_words_together_teach_margins(files: dict[str, Path], tmp_path: Path) -> None:
+    settings = (
+        "data.mining={kind: ensemble, range_min: 0, range_max: 20, relative_margin: none}",
+        "data.synthetic=span",
+        "data.synthetic.round_trip=none",
+        "objective=margin_mse",
+        "regularizers=[]",
+        "evaluation.patience=99",
+    )
+    run = tuned(files, tmp_path / "run", *settings, epochs=5, lr=5e-3)
+    losses = [r["loss"]["margin_mse"] for r in read_jsonl(run.path / "metrics.jsonl") if "loss" in r]
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
+
+
 @pytest.mark.parametrize(
     ("settings", "train", "error", "said"),
     [

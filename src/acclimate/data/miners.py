@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
     from acclimate.data.mining import Pool
 
+_FLAT = 1e-6  # a standard deviation that is none
+
 #: (numbers of queries [N], depth) -> numbers of documents [N, depth], best first, -1 where there are no more.
 Rank = Callable[["NDArray[np.int64]", int], "NDArray[np.int64]"]
 #: (numbers of queries [P], numbers of documents [P]) -> how well each two go together [P]; higher is better.
 Judge = Callable[["NDArray[np.int64]", "NDArray[np.int64]"], "NDArray[np.float32]"]
+#: numbers of queries [N] -> mean and standard deviation of what a judge says of each and all documents [N].
+Spread = Callable[["NDArray[np.int64]"], tuple["NDArray[np.float32]", "NDArray[np.float32]"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,15 @@ class Models:
     Attributes:
         rank: all documents by the cosine of their vectors with a query's.
         judge: these cosines.
+        spread: of these cosines.
+        encoder: makes the judge that another encoder's cosines are, by its name.
         cross_encoder: makes the judge that a model is which reads both texts together, by its name.
     """
 
     rank: Rank
     judge: Judge
+    spread: Spread
+    encoder: Callable[[str], Judge]
     cross_encoder: Callable[[str], Judge]
 
 
@@ -120,4 +128,61 @@ class CrossEncoderMiner(Miner):
         return models.rank, models.cross_encoder(self.model)
 
 
-MINERS: Table[Miner] = Table("miner", BaseMiner, Bm25Miner, CrossEncoderMiner)
+class EncoderMiner(Miner):
+    """The base names; the cosines of another encoder judge, a larger one for instance: a folder or a hub id."""
+
+    kind: Literal["encoder"] = "encoder"
+    model: str
+
+    summary: ClassVar[str] = "what the base's own vectors hold near, judged by another encoder"
+    teaches: ClassVar[bool] = True
+
+    def tools(self, pool: "Pool", models: Models) -> tuple[Rank, Judge]:
+        """See `Miner.tools`."""
+        return models.rank, models.encoder(self.model)
+
+
+class EnsembleMiner(Miner):
+    """The base names; its cosines and BM25 judge together, as a teacher for those who have no other one.
+
+    Both are standardized by query, cosines over all documents and BM25 over those that share a word with it; what a
+    document gets is the mean of the two.
+    """
+
+    kind: Literal["ensemble"] = "ensemble"
+    k1: PositiveFloat = K1
+    b: Annotated[NonNegativeFloat, Field(le=1)] = B
+
+    summary: ClassVar[str] = (
+        "what the base's own vectors hold near, judged by these and by shared words (BM25) together"
+    )
+    teaches: ClassVar[bool] = True
+
+    def tools(self, pool: "Pool", models: Models) -> tuple[Rank, Judge]:
+        """See `Miner.tools`."""
+        index = Bm25(pool.documents, self.k1, self.b)
+
+        def judge(queries: "NDArray[np.int64]", documents: "NDArray[np.int64]") -> "NDArray[np.float32]":
+            asked, row = np.unique(queries, return_inverse=True)
+            mean, deviation = models.spread(asked)
+            by_base = (models.judge(queries, documents) - mean[row]) / np.maximum(deviation[row], _FLAT)
+            by_words = standardized(index.scores(list(pool.queries.select(asked))), row, documents)
+            return ((by_base + by_words) / 2).astype(np.float32)
+
+        return models.rank, judge
+
+
+def standardized(scores: Any, rows: "NDArray[np.int64]", columns: "NDArray[np.int64]") -> "NDArray[np.float64]":
+    """Entries [P] of a sparse matrix, less the mean of those of their row, by their standard deviation.
+
+    An entry that is absent counts as 0 and is in neither. Where all entries of a row are equal, it is 0.
+    """
+    count = np.maximum(np.diff(scores.indptr), 1)
+    mean = np.asarray(scores.sum(axis=1)).ravel() / count
+    square = np.asarray(scores.multiply(scores).sum(axis=1)).ravel() / count
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    found = np.asarray(scores[rows, columns]).ravel() - mean[rows]
+    return np.where(deviation[rows] > _FLAT, found / np.maximum(deviation[rows], _FLAT), 0.0)
+
+
+MINERS: Table[Miner] = Table("miner", BaseMiner, Bm25Miner, CrossEncoderMiner, EncoderMiner, EnsembleMiner)

@@ -86,7 +86,7 @@ def each_count(texts: int, maker: QueryMaker) -> int:
 
 
 def described(dataset: Dataset, maker: QueryMaker, seed: int) -> dict[str, Any]:
-    """What would be made: how many texts give queries (``texts``) and how many none (``without``), ``queries`` by kind."""
+    """How many texts would give queries (``texts``), how many none (``without``), and ``queries`` by kind."""
     texts = distinct_texts(dataset)
     rows = some_of(texts, maker.most, seed)
     asked = ask(rows, maker, rarities(e.text for e in texts), seed, each_count(len(rows), maker))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from acclimate.core.errors import UsageError
 from acclimate.core.specs import closest
+from acclimate.data.miners import MINERS
 from acclimate.data.mixings import Mixing
 from acclimate.data.query_makers import QueryMaker
 from acclimate.data.weightings import Weighting
@@ -428,6 +429,7 @@ def _check_teacher(objectives: tuple[ObjectiveSpec, ...], data: DataSettings, fa
     if not taught:
         return
     wants = f"objective {taught[0].kind} learns from a teacher's scores of negatives"
+    teachers = " or ".join(kind for kind in MINERS if MINERS[kind].teaches)
     if data.negatives_a_row == 0:
         raise UsageError(f"{wants}, and data.negatives_a_row=0 takes none of them", "leave one of them out")
     if miner != "none" and miner.teaches:
@@ -436,11 +438,11 @@ def _check_teacher(objectives: tuple[ObjectiveSpec, ...], data: DataSettings, fa
         problem = f"objective {taught[0].kind} learns from a teacher's scores, and the rows of data.source have none"
         raise UsageError(problem, "give its file columns pos_scores and neg_scores, or name infonce beside it")
     if not facts.taught:
-        remedy = "give columns pos_scores and neg_scores, or data.mining of kind cross_encoder"
+        remedy = f"give columns pos_scores and neg_scores, or data.mining of kind {teachers}"
         raise UsageError(f"{wants}, and the rows have none", remedy)
     if miner != "none" and (miner.epochs_to_next is not None or taught == own):
         problem = f"{wants}, and those of data.mining={miner.kind} have none"
-        raise UsageError(problem, "leave it out, or take kind cross_encoder")
+        raise UsageError(problem, f"leave it out, or take kind {teachers}")
 
 
 def _mining(data: DataSettings, decided: Decided, kind: str) -> tuple[str, ...]:

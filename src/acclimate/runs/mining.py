@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from acclimate.data.mining import Mined, mine, mined_texts, pool_of, suspect_lin
 from acclimate.data.pairs import PairTable, Ragged, TextNumbers, starts_of
 from acclimate.evaluation import Encode, RetrievalTask
 from acclimate.evaluation.ranking import rank_documents
+from acclimate.model.bases import resolve as resolve_base
+from acclimate.model.store import load_encoder, reads_ids
 from acclimate.runs.cross_encoder import load_cross_encoder
+from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.prepare import Prepared
 from acclimate.runs.workspace import Workspace
 
@@ -105,8 +109,18 @@ class Mining:
     def _mined(self, encode: Encode, turn: int, progress: Progress) -> Mined:
         pool = self._pool
         vectors = _Vectors(encode(pool.queries, "query"), encode(pool.documents, "document"))
-        rank, judge = self._miner.tools(pool, Models(vectors.rank, vectors.judge, self._cross_encoder))
+        models = Models(vectors.rank, vectors.judge, vectors.spread, self._encoder, self._cross_encoder)
+        rank, judge = self._miner.tools(pool, models)
         return mine(pool, self._miner, rank, judge, derive_seed(self._seed, turn), progress)
+
+    def _encoder(self, name: str) -> Judge:
+        folder = resolve_base(name)
+        if reads_ids(folder):
+            raise UsageError(f"data.mining.model={name!r} is a table of items, which reads no texts", "name an encoder")
+        encoder = load_encoder(folder).to(self._device)
+        encoder.normalize = True
+        encode = KnownVectors(encoder, folder).encode
+        return _Vectors(encode(self._pool.queries, "query"), encode(self._pool.documents, "document")).judge
 
     def _cross_encoder(self, name: str) -> Judge:
         score, pool = load_cross_encoder(name, self._device), self._pool
@@ -183,6 +197,21 @@ class _Vectors:
             few = slice(start, start + _PRODUCTS)
             cosines[few] = (self._queries[queries[few]] * self._documents[documents[few]]).sum(axis=1)
         return cosines
+
+    def spread(self, queries: "NDArray[np.int64]") -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Mean and standard deviation of the cosines with all documents [N]."""
+        asked = self._queries[queries].astype(np.float64)
+        center, moment = self._moments
+        mean = asked @ center
+        variance = np.einsum("nd,de,ne->n", asked, moment, asked, optimize=True) - mean**2
+        return mean.astype(np.float32), np.sqrt(np.maximum(variance, 0)).astype(np.float32)
+
+    @cached_property
+    def _moments(self) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+        """Mean [D] and second moment [D, D] of the documents."""
+        count = len(self._documents)
+        center = self._documents.mean(axis=0, dtype=np.float64)
+        return center, (self._documents.T @ self._documents).astype(np.float64) / count
 
 
 def _keep(path: Path, mined: Mined) -> None:
