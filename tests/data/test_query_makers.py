@@ -8,7 +8,7 @@ import pytest
 from acclimate.core.seeds import numpy_generator
 from acclimate.data.bm25 import words_of
 from acclimate.data.examples import Example, normalized
-from acclimate.data.query_makers import QUERY_MAKERS, KeyphraseMaker, Made, QueryMaker, Text, rarities
+from acclimate.data.query_makers import QUERY_MAKERS, KeyphraseMaker, Made, QueryMaker, Text, Writer, rarities
 
 
 def english(number: int) -> str:
@@ -34,7 +34,11 @@ def made(maker: QueryMaker, text: str, seed: int = 0, count: int = 4, title: str
     return maker.make(Text(Example("a", 1, text=text, title=title)), RARE, numpy_generator(seed, text), count)
 
 
-@pytest.fixture(params=list(QUERY_MAKERS))
+#: Every way that needs no model.
+WAYS = [kind for kind in QUERY_MAKERS if "model" not in QUERY_MAKERS[kind].model_fields]
+
+
+@pytest.fixture(params=WAYS)
 def maker(request: pytest.FixtureRequest) -> QueryMaker:
     return QUERY_MAKERS.parse(request.param)
 
@@ -157,3 +161,21 @@ def test_words_count_by_how_many_texts_have_them() -> None:
     rare = rarities(["a a b", "a c", "a"])
     assert rare["b"] == rare["c"] == pytest.approx(np.log(1 + 2.5 / 1.5))
     assert rare["a"] == pytest.approx(np.log(1 + 0.5 / 3.5))
+
+
+def test_what_a_model_writes_asks_for_the_whole_text() -> None:
+    maker = QUERY_MAKERS.parse({"kind": "generated", "model": "named", "prompt": "Text: {}"})
+    read = []
+
+    def writer(name: str) -> Writer:
+        return lambda *given: read.append((name, *given)) or [["what is it", "  ", "WHAT  is it"], ["why", texts[1]]]
+
+    texts = [english(1), english(2)]
+    written = list(maker.written(texts, 3, writer))
+    assert read == [("named", "Text: {}", texts, 3, 32)]
+    found = [
+        maker.make(Text(Example("a", 1, text=text), some), RARE, numpy_generator(0), 3)
+        for text, some in zip(texts, written, strict=True)
+    ]
+    assert found == [[Made("generated", "what is it", texts[0])], [Made("generated", "why", texts[1])]]
+    assert list(QUERY_MAKERS.parse("mixed").written(texts, 3, writer)) == [(), ()]

@@ -15,6 +15,7 @@ from acclimate.data.synthetic import (
     ask,
     distinct_texts,
     held_out_set,
+    no_writer,
     ranks_by_vectors,
     ranks_by_words,
     some_of,
@@ -29,16 +30,16 @@ def texts(count: int, seed: int = 0) -> list[Example]:
 
 
 def asked(rows: list[Example], kind: str = "mixed", seed: int = 3, of_each: int = 3) -> list[Asked]:
-    return ask(rows, QUERY_MAKERS.parse(kind), rarities(e.text for e in rows), seed, of_each)
+    return ask(rows, QUERY_MAKERS.parse(kind), rarities(e.text for e in rows), seed, of_each, no_writer)
 
 
 def test_what_a_text_gives_does_not_depend_on_the_others_beside_it() -> None:
     rows, maker = texts(30), QUERY_MAKERS.parse("span")
     rare = rarities(e.text for e in rows)
-    every = ask(rows, maker, rare, 3, 2)
-    some = ask(rows[10:20][::-1], maker, rare, 3, 2)
+    every = ask(rows, maker, rare, 3, 2, no_writer)
+    some = ask(rows[10:20][::-1], maker, rare, 3, 2, no_writer)
     assert {one.id: one.made for one in some}.items() <= {one.id: one.made for one in every}.items()
-    assert [one.made for one in ask(rows, maker, rare, 4, 2)] != [one.made for one in every]
+    assert [one.made for one in ask(rows, maker, rare, 4, 2, no_writer)] != [one.made for one in every]
     assert len({one.id for one in every}) == len(every) > 55
 
 

@@ -11,10 +11,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
 from acclimate.core.specs import Spec, Table
 from acclimate.data.bm25 import UNSPACED, places_of_words, rarity, words_of
@@ -22,6 +23,9 @@ from acclimate.data.examples import Example, normalized
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+TEXT_GOES = "{}"
+"""Stands in a prompt where the text goes."""
 
 _HEADING = re.compile(r"#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*\n")  # of Markdown
 _TITLE_CHARACTERS = 100  # a longer first line is no title
@@ -46,10 +50,11 @@ class Text:
         whole: all of it.
         title: its title, or the heading that it starts with; empty where it has none.
         start: where it goes on behind that.
+        written: queries that a model has written for it, each of which is taken once.
     """
 
-    def __init__(self, example: Example) -> None:
-        self.whole = example.text
+    def __init__(self, example: Example, written: Iterable[str] = ()) -> None:
+        self.whole, self.written = example.text, iter(written)
         self.title, self.start = _titled(example)
 
     @cached_property
@@ -77,6 +82,9 @@ class Text:
 #: Makes one query, if the text is fit for it.
 Way: TypeAlias = Callable[[Text, Mapping[str, float], "Generator"], Made | None]
 
+#: (what it reads, with {} for the text; texts; queries of each; their length in tokens) -> queries of each text.
+Writer: TypeAlias = Callable[[str, Sequence[str], int, int], Iterable[Sequence[str]]]
+
 
 class QueryMaker(Spec):
     """The settings of all ways.
@@ -94,6 +102,10 @@ class QueryMaker(Spec):
     @abstractmethod
     def ways(self, draw: "Generator") -> Sequence[Way]:
         """The ways to make a query, in the order in which they are taken."""
+
+    def written(self, texts: Sequence[str], count: int, writer: Callable[[str], Writer]) -> Iterable[Sequence[str]]:
+        """What a model writes for each text; most ways need none. ``writer`` reads it, by the name of its folder."""
+        return repeat((), len(texts))
 
     def make(self, text: Text, rare: Mapping[str, float], draw: "Generator", count: int) -> list[Made]:
         """At most ``count`` different queries of one text, none of which is all that its document says.
@@ -185,8 +197,36 @@ class MixedMaker(QueryMaker):
         return [known[place] for place in draw.permutation(len(known))]
 
 
+def _has_room(prompt: str) -> str:
+    if TEXT_GOES not in prompt:
+        raise ValueError(f"should have {TEXT_GOES} where the text goes")
+    return prompt
+
+
+class GeneratedMaker(QueryMaker):
+    """A model writes the queries: a folder of transformers' with an encoder and a decoder, or a decoder alone.
+
+    It reads ``prompt`` with the text in the place of ``{}``, and writes at most ``most_tokens``.
+    """
+
+    kind: Literal["generated"] = "generated"
+    model: str
+    prompt: Annotated[str, AfterValidator(_has_room)] = TEXT_GOES
+    most_tokens: PositiveInt = 32
+
+    summary: ClassVar[str] = "a model writes queries for each text"
+
+    def ways(self, draw: "Generator") -> Sequence[Way]:
+        """See `QueryMaker.ways`."""
+        return (_by_model,)
+
+    def written(self, texts: Sequence[str], count: int, writer: Callable[[str], Writer]) -> Iterable[Sequence[str]]:
+        """See `QueryMaker.written`."""
+        return writer(self.model)(self.prompt, texts, count, self.most_tokens)
+
+
 QUERY_MAKERS: Table[QueryMaker] = Table(
-    "way to make queries", TitleMaker, SentenceMaker, SpanMaker, KeyphraseMaker, MixedMaker
+    "way to make queries", TitleMaker, SentenceMaker, SpanMaker, KeyphraseMaker, MixedMaker, GeneratedMaker
 )
 
 
@@ -218,6 +258,11 @@ def _titled(example: Example) -> tuple[str, int]:
 def _by_title(text: Text, rare: Mapping[str, float], draw: "Generator") -> Made | None:
     rest = text.whole[text.start :].strip()
     return Made("title", text.title, rest) if text.title and rest else None
+
+
+def _by_model(text: Text, rare: Mapping[str, float], draw: "Generator") -> Made | None:
+    query = next(text.written, None)
+    return None if query is None else Made("generated", query, text.whole)
 
 
 def _by_sentence(left_in: float) -> Way:

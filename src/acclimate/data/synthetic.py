@@ -1,19 +1,20 @@
 """Pairs and tests out of texts alone: queries that a text itself gives, kept when they lead back to it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from acclimate.core.errors import UsageError
 from acclimate.core.seeds import numpy_generator
 from acclimate.data.bm25 import Bm25
 from acclimate.data.disk import DiskList
 from acclimate.data.examples import Dataset, Example, RetrievalSet, normalized, on_disk
 from acclimate.data.judged import retrieval_set
 from acclimate.data.keys import keys_of, numbered
-from acclimate.data.query_makers import Made, QueryMaker, Text, rarities
+from acclimate.data.query_makers import Made, QueryMaker, Text, Writer, rarities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +63,14 @@ def some_of(texts: Sequence[Example], most: int, seed: int) -> DiskList[Example]
     return rows.select(np.sort(numpy_generator(seed, "asked").permutation(len(rows))[:most]))
 
 
-def ask(texts: Sequence[Example], maker: QueryMaker, rare: Mapping[str, float], seed: int, of_each: int) -> list[Asked]:
+def ask(
+    texts: Sequence[Example],
+    maker: QueryMaker,
+    rare: Mapping[str, float],
+    seed: int,
+    of_each: int,
+    writer: Callable[[str], Writer],
+) -> list[Asked]:
     """Queries of texts. What is drawn for a text depends on the seed and its id alone.
 
     Args:
@@ -71,11 +79,13 @@ def ask(texts: Sequence[Example], maker: QueryMaker, rare: Mapping[str, float], 
         rare: what each word counts.
         seed: of what is drawn.
         of_each: queries of a text at most.
+        writer: reads a model that writes queries, by the name of its folder.
     """
     found = []
-    for place, example in enumerate(texts):
+    written = maker.written([e.text for e in texts], of_each, writer)
+    for place, (example, queries) in enumerate(zip(texts, written, strict=True)):
         draw = numpy_generator(seed, "query", example.id)
-        for number, made in enumerate(maker.make(Text(example), rare, draw, of_each), start=1):
+        for number, made in enumerate(maker.make(Text(example, queries), rare, draw, of_each), start=1):
             found.append(Asked(f"{example.id}#{number}", place, example, made))
     return found
 
@@ -85,11 +95,20 @@ def each_count(texts: int, maker: QueryMaker) -> int:
     return max(1, min(maker.queries_a_document, maker.most // max(1, texts)))
 
 
+def no_writer(name: str) -> Writer:
+    """For those who read no model.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"a model would have to write the queries: {name}", "take data.synthetic=mixed")
+
+
 def described(dataset: Dataset, maker: QueryMaker, seed: int) -> dict[str, Any]:
     """How many texts would give queries (``texts``), how many none (``without``), and ``queries`` by kind."""
     texts = distinct_texts(dataset)
     rows = some_of(texts, maker.most, seed)
-    asked = ask(rows, maker, rarities(e.text for e in texts), seed, each_count(len(rows), maker))
+    asked = ask(rows, maker, rarities(e.text for e in texts), seed, each_count(len(rows), maker), no_writer)
     giving = len({one.place for one in asked})
     counts = Counter(one.made.kind for one in asked)
     return {"texts": giving, "without": len(rows) - giving, "queries": dict(sorted(counts.items()))}

@@ -162,7 +162,7 @@ def _backbone(folder: Path, config: Any) -> PreTrainedModel:
         raise UsageError(f"{config.model_type} has an encoder and a decoder", "use an encoder model", Place(folder))
     config.use_cache = False  # keys and values of earlier calls are for generating text
     kind = getattr(transformers, _ENCODERS_OF_TWO[config.model_type]) if encoder_of_two else AutoModel
-    with _quiet():
+    with quietly():
         try:
             backbone, report = kind.from_pretrained(
                 folder,
@@ -279,7 +279,7 @@ def _write(encoder: Encoder, folder: Path, card: str) -> None:
 def _write_transformer(encoder: Encoder, folder: Path) -> None:
     apart = {name for extension in encoder.extensions for name in extension.parameters(encoder)}
     state = {name: tensor for name, tensor in encoder.backbone.state_dict().items() if f"backbone.{name}" not in apart}
-    with _quiet():
+    with quietly():
         # One file, whatever its size: the legacy layout and most readers know model.safetensors alone.
         encoder.backbone.save_pretrained(folder, max_shard_size="1TB", state_dict=state)
     _write_tokenizer(encoder, folder)
@@ -375,7 +375,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without transformers' progress bars and load reports: what matters in them is raised as an error."""
     logging = transformers.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -12,9 +12,9 @@ from acclimate.data.label_texts import texts_of_labels
 from acclimate.data.query_makers import MixedMaker
 from acclimate.data.readers import read, read_test
 from acclimate.data.split import Split, leaks, split, without
-from acclimate.evaluation import ClassificationTask, Encode, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
+from acclimate.evaluation import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 from acclimate.recipe.tree import DataSettings, TaskSettings
-from acclimate.runs.synthetic import Synthetic, queries_of
+from acclimate.runs.synthetic import Models, Synthetic, queries_of
 from acclimate.runs.tasks import smaller, task_of
 
 MIN_ROWS = 8  # fewer rows than this are no training set
@@ -75,7 +75,7 @@ def cut(
     data: DataSettings,
     seed: int,
     task: str = "",
-    encode: Encode | None = None,
+    models: Models | None = None,
 ) -> Cut:
     """Reads a file, and dev and test data beside it, or splits off what is not given.
 
@@ -85,14 +85,14 @@ def cut(
         data: how large parts are that are split off.
         seed: of the run.
         task: its name, for a task beside that of TRAIN.
-        encode: the base, by which queries are made where the file has texts alone; None refuses these.
+        models: by which queries are made where the file has texts alone; None refuses these.
 
     Raises:
         DataError: unusable data, or too little of it.
         UsageError: a setting that is for other rows.
     """
     dataset = read(source, columns=given.columns)
-    if dataset.kind is Kind.TEXT and encode is None:
+    if dataset.kind is Kind.TEXT and models is None:
         where = Place(dataset.path) if dataset.path else None
         remedy = "add a column of right answers (query, positive), of scores, or of labels"
         raise DataError(f"texts alone teach task {task} nothing", remedy, where)
@@ -116,9 +116,9 @@ def cut(
     sha256 = {"dev": dev.sha256 if dev else "split", "test": test.sha256 if test else "split"}
     shares = {"dev": 0.0 if dev else data.dev_share, "test": 0.0 if test else data.test_share}
     synthetic = None
-    if dataset.kind is Kind.TEXT and encode is not None:
+    if dataset.kind is Kind.TEXT and models is not None:
         maker = MixedMaker() if data.synthetic == "auto" else data.synthetic
-        synthetic = queries_of(rest, maker, seed, encode, **shares, least=MIN_ROWS)
+        synthetic = queries_of(rest, maker, seed, models, **shares, least=MIN_ROWS)
         dev, test = dev or synthetic.dev, test or synthetic.test
         pairs, _ = unknown_to(synthetic.pairs, [scored for scored in (dev, test) if scored])
         parts = Split(pairs, (), (), len(pairs), synthetic.notes)

@@ -16,6 +16,7 @@ from acclimate.data.examples import Dataset, Example, Kind, normalized
 from acclimate.data.items import ItemRows
 from acclimate.data.keys import distinct, keys_of
 from acclimate.data.pairs import PairTable, TextNumbers
+from acclimate.data.query_makers import Writer
 from acclimate.data.roles import TEACHER
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.loop import Callbacks, Progress, Trainer
@@ -62,6 +63,7 @@ from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
+from acclimate.runs.synthetic import Models
 from acclimate.runs.training import (
     Sizes,
     TaskRows,
@@ -74,6 +76,7 @@ from acclimate.runs.training import (
 from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.weighing import weighed
 from acclimate.runs.workspace import MetricsLog, Workspace
+from acclimate.runs.writer import load_writer
 
 if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
@@ -122,7 +125,7 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     if reads_ids(base):
         prepared = prepare_items(request.source, data, seed, base)
     else:
-        prepared = prepare(request.source, data, seed, _asked_before(request.recipe, base, show))
+        prepared = prepare(request.source, data, seed, _untuned(request.recipe, base, show))
     run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
         new = workspace.claim(_identity(request.recipe, base, prepared), restart=request.restart)
@@ -136,16 +139,21 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
             raise
 
 
-def _asked_before(recipe: Recipe, base: Path, show: Show) -> Encode:
-    """What encodes as the base does. It is read at the first call, for most runs make none."""
+def _untuned(recipe: Recipe, base: Path, show: Show) -> Models:
+    """What texts alone are asked about. It is read at the first call, for most runs make none."""
+    device, known = choose_device(recipe.training.device), recipe.training.cache
 
     @cache
     def encode() -> Encode:
         show.stage("ask", "which queries lead the base back to the text that gave them")
-        encoder = _load_base(recipe, base).to(choose_device(recipe.training.device))
-        return _encode_as(encoder, base, show, known=recipe.training.cache)
+        return _encode_as(_load_base(recipe, base).to(device), base, show, known=known)
 
-    return lambda texts, role: encode()(texts, role)
+    @cache
+    def writer(name: str) -> Writer:
+        show.stage("write", f"{name} writes queries")
+        return load_writer(name, device, recipe.training.seed, show.writing, known=known)
+
+    return Models(lambda texts, role: encode()(texts, role), writer)
 
 
 def _load_base(recipe: Recipe, base: Path) -> "Encoder":

@@ -13,12 +13,12 @@ from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
 from acclimate.data.items import ItemRows, profile_of_pairs
 from acclimate.data.label_texts import as_pairs
 from acclimate.data.readers import read_test
-from acclimate.evaluation import Encode, Task
+from acclimate.evaluation import Task
 from acclimate.evaluation.probe import Half, general_tasks, tasks_from
 from acclimate.recipe.tree import DataSettings
 from acclimate.runs.beside import Beside, replayed, source_of
 from acclimate.runs.cut import Cut, HeldOut, cut, items_of, notes_of, size
-from acclimate.runs.synthetic import Synthetic
+from acclimate.runs.synthetic import Models, Synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,19 @@ class Prepared:
     synthetic: Synthetic | None = None
 
 
-def prepare(train: Any, data: DataSettings, seed: int, encode: Encode) -> Prepared:
+def prepare(train: Any, data: DataSettings, seed: int, models: Models) -> Prepared:
     """Reads training, dev, test and general data, and splits off what is not given.
 
     Args:
         train: a path, or rows in memory.
         data: where the others are.
         seed: of the run.
-        encode: the base, which texts alone are made pairs by.
+        models: by which texts alone become pairs.
 
     Raises:
         DataError: unusable data, or too little of it.
     """
-    of_train = cut(train, data, data, seed, encode=encode)
+    of_train = cut(train, data, data, seed, models=models)
     general = None if data.general == "builtin" else read_test(data.general)
     # What must not be forgotten may be trained on: that is one way to keep it.
     notes = [*of_train.notes, *([] if general is None else notes_of(general, "general"))]

@@ -164,6 +164,10 @@ class Show:
             told = ", ".join(f"{query} ({weight:.2f})" for query, weight in rows)
             self.say(f"        {name.replace('_', ' ')}: {told}")
 
+    def writing(self, done: int, total: int) -> None:
+        """Progress of a model that writes; a line now and then."""
+        self._counted("wrote for", "texts", done, total)
+
     def mining(self, done: int, total: int) -> None:
         """Progress of mining; a line now and then."""
         self._counted("mined", "queries", done, total)

@@ -1,7 +1,7 @@
 """What a run on texts alone trains on and is scored by: queries that the texts themselves give."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from acclimate.core.errors import DataError, Place
 from acclimate.data.examples import Dataset, Example, RetrievalSet, on_disk
-from acclimate.data.query_makers import QueryMaker, rarities
+from acclimate.data.query_makers import QueryMaker, Writer, rarities
 from acclimate.data.split import split
 from acclimate.data.synthetic import (
     Asked,
@@ -24,6 +24,19 @@ from acclimate.data.synthetic import (
 from acclimate.evaluation import Encode
 
 _HELD_OUT = 1_000  # queries of a part that is scored, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What says something of texts alone.
+
+    Attributes:
+        encode: the base.
+        writer: reads a model that writes queries, by the name of its folder.
+    """
+
+    encode: Encode
+    writer: Callable[[str], Writer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class Synthetic:
 
 
 def queries_of(
-    dataset: Dataset, maker: QueryMaker, seed: int, encode: Encode, *, dev: float, test: float, least: int
+    dataset: Dataset, maker: QueryMaker, seed: int, models: Models, *, dev: float, test: float, least: int
 ) -> Synthetic:
     """Pairs and tests out of texts alone. No text that is held out trains.
 
@@ -70,7 +83,7 @@ def queries_of(
         dataset: the texts that may train.
         maker: makes the queries.
         seed: of the run.
-        encode: the base.
+        models: what is asked.
         dev: share of the texts that are held out for it; 0 where the user gives queries.
         test: likewise.
         least: pairs that training needs.
@@ -82,8 +95,8 @@ def queries_of(
     parts = split(replace(dataset, examples=texts), seed=seed, dev=dev, test=test)
     rare = rarities(e.text for e in texts)
     rows = some_of(parts.train, maker.most, seed)
-    asked = ask(rows, maker, rare, seed, each_count(len(rows), maker))
-    ranks = _ranks(asked, [e.text for e in rows], maker, encode)
+    asked = ask(rows, maker, rare, seed, each_count(len(rows), maker), models.writer)
+    ranks = _ranks(asked, [e.text for e in rows], maker, models.encode)
     kept = [one for one, rank in zip(asked, ranks, strict=True) if rank <= maker.top_k]
     _require(kept, asked, len(rows), maker, least, dataset)
     found = {"train": list(zip(asked, ranks, strict=True))}
@@ -93,7 +106,7 @@ def queries_of(
     held_out: dict[str, RetrievalSet | None] = {"dev": None, "test": None}
     for name, share, part in (("test", test, parts.test), ("dev", dev, parts.dev)):
         if share:
-            of_part = ask(some_of(part, _HELD_OUT, seed), maker, rare, seed, 1)
+            of_part = ask(some_of(part, _HELD_OUT, seed), maker, rare, seed, 1, models.writer)
             _require(of_part, of_part, len(part), maker, 1, dataset)
             found[name] = [(one, 0) for one in of_part]
             held_out[name] = held_out_set(name, of_part, texts)
