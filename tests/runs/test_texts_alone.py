@@ -173,3 +173,12 @@ def test_settings_that_cannot_act_are_told_in_one_line(
     with pytest.raises(error, match=said) as raised:
         tuned(files, tmp_path / "run", *given, train=train)
     assert "\n" not in str(raised.value)
+
+
+def test_pairs_of_another_domain_train_beside_texts_alone(files: dict[str, Path], tmp_path: Path) -> None:
+    run = tuned(files, tmp_path / "run", f"data.source={files['pairs']}")
+    steps = [record["rows"] for record in read_jsonl(run.path / "metrics.jsonl") if "loss" in record]
+    of_texts = [{"#" in name for name in rows} for rows in steps]
+    assert {True} in of_texts
+    assert {False} in of_texts
+    assert {True, False} not in of_texts
