@@ -30,6 +30,8 @@ _WORDS = "dog cat bird fish horse doctor teacher player market bank ship car hou
 _SUBJECTS = _WORDS.split()
 _DEEDS = ("has pain in the left", "is under the", "finds water near the", "asks a question about the")
 _PLACES = ["heart", "bone", "mountain", "table", "school", "street", "window", "bridge"]
+#: Texts of a second domain.
+ELSEWHERE = [f"a {a} near {b}" for a in _SUBJECTS for b in _PLACES]
 GENERAL = [f"the {a} and the {b} say {c}" for a in _PLACES for b in _SUBJECTS[:4] for c in ("yes", "no")]
 
 
@@ -66,27 +68,33 @@ def make_feed(
     encoder: Encoder,
     examples: Sequence[Example],
     folder: Path,
-    streams: Mapping[str, tuple[int, int]],
+    streams: Mapping[str, Mapping[str, Any]],
     frozen: np.ndarray,
     *,
     guided: bool = False,
     **options: Any,
 ) -> Feed:
-    """The feed of examples and of general texts for each stream (name -> texts a step, stages).
+    """The feed of examples and of texts for each stream, of which the settings are given.
 
     ``frozen`` is what the base says of the general texts; ``guided`` asks what the encoder says of all texts.
     """
     numbers = TextNumbers({role: encoder.reading(role) for role in ("query", "document")})
     table = pair_table(examples, kind_of(examples), numbers)
     role = "query" if encoder.adapts_queries_alone else "document"
-    general = np.array([numbers.number(text, role) for text in GENERAL], dtype=np.int64)
+    texts = {"general": (GENERAL, role)}
+    for domain, some in (("source", ELSEWHERE), ("target", GENERAL)):
+        texts |= {f"{domain}_queries": (some, "query"), f"{domain}_documents": (some, "document")}
+    numbered = {name: numbers.numbers(*texts[name]) for name in streams}
     lengths = {role: encoder.prompt_length(role) for role in ("query", "document")}
     store = build_store(folder, numbers.texts, numbers.roles, encoder.tokenize, lengths, "tests")
     said = [encoder.encode([text], role) for text, role in zip(numbers.texts, numbers.roles, strict=True) if guided]
     return Feed(
         table,
         store,
-        {name: Stream(general, frozen, *rest) for name, rest in streams.items()},
+        {
+            name: Stream(numbered[name], frozen if name == "general" else None, **given)
+            for name, given in streams.items()
+        },
         **{"batch_size": 6, "seed": 7, "guide": np.concatenate(said) if guided else None, **options},
     )
 
@@ -140,8 +148,10 @@ def make_rig(
     """
     encoder = encoder or tiny_encoder()
     penalties = {spec.kind: spec.build() for spec in map(REGULARIZERS.parse, regularizers)}
-    streams = {r.measured_on: (0, 1) for r in penalties.values() if r.measured_on}
-    streams |= {r.stream: (r.stream_size, r.stages) for r in penalties.values() if r.stream}
+    streams: dict[str, dict[str, Any]] = {r.measured_on: {"size": 0} for r in penalties.values() if r.measured_on}
+    for penalty in penalties.values():
+        own = {"stages": penalty.stages, "starts_at": penalty.starts_at}
+        streams |= {name: {"size": size, **own} for name, size in penalty.streams.items()}
     given = examples if examples is not None else pairs(negatives=1)
     parsed = METHODS.parse(method)
     before = encoder.encode(GENERAL)
@@ -156,6 +166,9 @@ def make_rig(
     data = make_feed(encoder, given, folder / "features", streams, frozen, guided=guided, **(feed or {}))
     unit = TrainingUnit(encoder, losses, penalties)
     for penalty in penalties.values():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            penalty.prepare(encoder.dimension, data.streams)
         penalty.begin(groups)
         if penalty.measured_on:
             texts = data.streams[penalty.measured_on].features

@@ -152,4 +152,4 @@ def test_low_precision_embeddings_are_compared_in_float32() -> None:
 
 def test_how_many_texts_it_wants_is_a_setting() -> None:
     regularizer = DistillSpec(texts_a_step=5).build()
-    assert (regularizer.stream, regularizer.stream_size) == ("general", 5)
+    assert regularizer.streams == {"general": 5}

@@ -93,7 +93,8 @@ class Step:
         weight: [B] weight of each row.
         target: [B] score of each row, NaN where it has none.
         streams: name -> [G, D] embeddings of extra texts that a regularizer asked for.
-        frozen: name -> [G, D'] what a teacher says of the same extra texts; ``GUIDE`` -> [U, D'] of ``unique``.
+        frozen: name -> [G, D'] what a teacher says of the same extra texts, where one is asked; ``GUIDE`` -> [U, D']
+            of ``unique``.
         progress: share of the training done, in [0, 1).
         label: Long [B] number of each row's label, -1 where it has none.
         log_chance: [U] as in `Batch`, where it is known.

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from operator import attrgetter
@@ -58,6 +58,16 @@ class Example(NamedTuple):
     def texts(self) -> tuple[str, ...]:
         """The texts that say what this example teaches, negatives left out."""
         return tuple(text for text in (self.query, *self.positives, self.text) if text)
+
+
+def queries_of(rows: Iterable[Example]) -> Iterator[str]:
+    """The texts of rows that training reads as queries."""
+    return (row.query for row in rows if row.query)
+
+
+def documents_of(rows: Iterable[Example]) -> Iterator[str]:
+    """The texts of rows that training reads as documents."""
+    return (text for row in rows for text in (row.text, *row.positives, *row.negatives) if text)
 
 
 @dataclass(frozen=True, slots=True)

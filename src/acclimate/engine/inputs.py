@@ -27,15 +27,17 @@ class Stream:
 
     Attributes:
         features: [G] their numbers in the feature store.
-        frozen: [G, D] what the untuned encoder says of them; [0, D] where no step takes any.
+        frozen: [G, D] what the untuned encoder says of them; None where nobody asks.
         size: how many a step takes; 0 where they are looked at once.
         stages: parts of the training, of which each but the first has the encoder as it began for a teacher.
+        starts_at: the progress in [0, 1) from which steps take any.
     """
 
     features: "NDArray[np.int64]"
-    frozen: "NDArray[np.float32]"
+    frozen: "NDArray[np.float32] | None"
     size: int
     stages: int = 1
+    starts_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,14 @@ class Feed:
         ends = np.cumsum([len(texts) for texts in features]).tolist()
         position = ends[-1]
         for name, stream in self.streams.items():
-            if not stream.size:
+            if not stream.size or progress < stream.starts_at:
                 continue
             chosen = self.drawn(name, step)
             features.append(stream.features[chosen])
             rows[name] = slice(position, position + len(chosen))
             said = stream.frozen if teachers is None else teachers.get(name, stream.frozen)
-            frozen[name] = torch.from_numpy(said[chosen]).to(device)
+            if said is not None:
+                frozen[name] = torch.from_numpy(said[chosen]).to(device)
             position += len(chosen)
         texts = np.concatenate(features)
         return Inputs(

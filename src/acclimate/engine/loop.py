@@ -457,6 +457,7 @@ class Trainer:
         Of those that are not asked for it says NaN.
         """
         settings, stream = self.settings, self.feed.streams[name]
+        assert stream.frozen is not None  # nobody else has stages
         said = np.full_like(stream.frozen, np.nan)
         self.unit.eval()
         for part in np.array_split(rows, -(-len(rows) // _SAID)):

@@ -154,6 +154,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     if searches:
         _check_line_search(training, recipe.data, facts.rows)
         _check_pulls(recipe)
+    _check_domains(recipe, facts)
     if is_table and training.precision not in ("auto", "fp32"):
         problem = f"training.precision={training.precision} cannot act on a base that is a table of float32"
         raise UsageError(problem, "leave it out")
@@ -360,6 +361,14 @@ def _check_pulls(recipe: Recipe) -> None:
         if given.pulls_after_step:
             problem = f"regularizer {given.kind} with decoupled=true cannot act with {recipe.training.optimizer}"
             raise UsageError(problem, "take decoupled=false, or optimizer adamw")
+
+
+def _check_domains(recipe: Recipe, facts: Facts) -> None:
+    """Whether regularizers that compare two domains have a second one."""
+    for given in () if recipe.regularizers == "auto" else recipe.regularizers:
+        if given.compares_domains and facts.source is None:
+            problem = f"regularizer {given.kind} tells a source from the target, and the run has no source"
+            raise UsageError(problem, "name rows of another domain, --source FILE, or leave it out")
 
 
 def _gradient_rule(recipe: Recipe, decided: Decided) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """What every regularizer promises: one scalar added to the loss, 0 right after ``begin`` unless it says otherwise."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -39,23 +40,36 @@ class Regularizer(nn.Module):
     """A penalty that reads embeddings (``step.streams``, ``step.frozen``) or the opened parameters.
 
     Attributes:
-        stream: the name of the extra texts that it wants beside each batch, or None. The engine draws ``stream_size``
-            of them, embeds them in the same pass, and adds what their teacher says of them to ``step.frozen``.
-        stream_size: texts a step.
-        stages: in how many equal parts of its progress training is cut. The teacher of the stream is the untuned
+        streams: the extra texts that it wants beside each batch: name -> texts a step. The engine draws them and embeds
+            them in the same pass. A stream of which the run has no text is missing in ``step.streams``.
+        starts_at: the progress in [0, 1) from which it wants them.
+        asks_teacher: whether ``step.frozen`` has to hold what a teacher says of the same texts.
+        stages: in how many equal parts of its progress training is cut. The teacher of the streams is the untuned
             encoder in the first, and in each later one the encoder as it was when that began.
         measured_on: the name of the texts on which it looks at the untuned encoder once, or None.
         leaves_importance: whether `leaves` gives any. A later run knows weights by their names, so the method has to
             train the base's own.
     """
 
-    stream: str | None = None
-    stream_size: int = 0
+    streams: Mapping[str, int] = MappingProxyType({})
+    starts_at: float = 0.0
+    asks_teacher: ClassVar[bool] = False
     stages: int = 1
     measured_on: str | None = None
     leaves_importance: bool = False
     #: Whether it measures from the start, so that it is 0 there.
     starts_at_zero: ClassVar[bool] = True
+
+    def prepare(self, dimension: int, streams: Collection[str]) -> None:
+        """Makes what it trains of its own, before ``begin``; random numbers are the run's.
+
+        Args:
+            dimension: D, of the embeddings.
+            streams: those of its streams that the run has texts of.
+
+        Raises:
+            UsageError: too few of them.
+        """
 
     @abstractmethod
     def begin(self, groups: Sequence[ParamGroup]) -> None:
@@ -98,6 +112,11 @@ class RegularizerSpec(Spec):
     @property
     def pulls_after_step(self) -> bool:
         """Whether it acts by ``pulls`` instead of by the loss, which a search along a line would not see."""
+        return False
+
+    @property
+    def compares_domains(self) -> bool:
+        """Whether it needs rows of a source beside those of the target."""
         return False
 
     @abstractmethod

@@ -96,12 +96,13 @@ def margin_penalty(student: Tensor, teacher: Tensor) -> Tensor:
 class Distill(Regularizer):
     """Reads the stream ``general`` and what the base said of it."""
 
+    asks_teacher: ClassVar[bool] = True
+
     def __init__(self, spec: DistillSpec) -> None:
         super().__init__()
         self.spec = spec
         # Without weight no text is asked for: texts beside the batch change its padding, and so its last digits.
-        self.stream = "general" if spec.weight else None
-        self.stream_size = spec.texts_a_step
+        self.streams = {"general": spec.texts_a_step} if spec.weight else {}
         self.stages = spec.stages
 
     def begin(self, groups: Sequence[ParamGroup]) -> None:
@@ -109,7 +110,7 @@ class Distill(Regularizer):
 
     def forward(self, step: Step) -> Tensor:
         """See `Regularizer.forward`."""
-        if self.stream is None:
+        if not self.streams:
             return step.unique.new_zeros(())
         student, teacher = step.streams["general"].float(), step.frozen["general"].float()
         match self.spec.keep:

@@ -61,6 +61,7 @@ from acclimate.runs.machine import choose_device, environment
 from acclimate.runs.merging import blend, choose_share, dev_scores
 from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
+from acclimate.runs.shift import distance_of_domains
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
 from acclimate.runs.synthetic import Models
@@ -224,6 +225,7 @@ class _Run:
         source = self._source_rows()
         train = self._with_negatives()
         before = self._score_base()
+        domains = self._distance_of_base()
         self._add_words()
         trainer, sizes, progress = self._train(train, source)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
@@ -240,6 +242,8 @@ class _Run:
             after = self._score(self._encode)
         self._leave_importance(trainer)
         scores = self._judge(before, after, progress, sizes, merged)
+        if domains:
+            scores["domains"] = {"before": domains, "after": domains if failed else self._distance()}
         self._save(scores, before.test, after.test)
         self.show.result(scores, self.workspace.path)
         return scores
@@ -279,7 +283,8 @@ class _Run:
         trial.max_length = plan.decided.max_length
         if self._vocabulary is not None:
             add_words(trial, self._vocabulary.texts)
-        groups = begin_on_trial(plan, trial)
+        source = self.prepared.source
+        groups = begin_on_trial(plan, trial, self.prepared.train, () if source is None else source.rows)
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
         seen = {"": facts_of(self.prepared.train, self.prepared.kind, trial)}
         seen |= {name: facts_of(task.train, task.dataset.kind, trial) for name, task in self.prepared.tasks.items()}
@@ -356,6 +361,23 @@ class _Run:
         test, tasks = evaluate(prepared.test, encode), [evaluate(t.test, encode) for t in prepared.tasks.values()]
         general = prepared.general_test  # none: no text is read, so none is forgotten
         return _Scored(test, tuple(tasks), evaluate_general(general, encode) if general else GeneralOutcome(()))
+
+    def _distance_of_base(self) -> dict[str, dict[str, float]]:
+        """How well the base's vectors tell source from target, where something trains against that."""
+        if not any(regularizer.compares_domains for regularizer in self.plan.decided.regularizers):
+            return {}
+        kept = self.workspace.cache / "domains_before.json"
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_json(kept, self._distance())
+        found: dict[str, dict[str, float]] = json.loads(kept.read_text())
+        return found
+
+    def _distance(self) -> dict[str, dict[str, float]]:
+        prepared = self.prepared
+        assert prepared.source is not None
+        assert not isinstance(prepared.train, ItemRows)
+        return distance_of_domains(prepared.source.rows, prepared.train, self._encode)
 
     def _evaluate_dev(self) -> dict[str, float]:
         return evaluate_together(self.prepared.dev, self._dev_beside, self._encode_dev)
@@ -496,8 +518,8 @@ class _Run:
         """What trained, where that is less than the model. Before it is folded in: then it is no part of its own."""
         if sizes.trainable_parameters < _SMALLER * sum(p.numel() for p in self.encoder.parameters()):
             base = {"name": self.recipe.base, "fingerprint": fingerprint(self.base)}
-            own = {id(p) for p in trainer.unit.objectives.parameters()}
-            of_encoder = {name: p for name, p in trainer.parameters.items() if id(p) not in own}
+            own = {id(p) for p in self.encoder.parameters()}
+            of_encoder = {name: p for name, p in trainer.parameters.items() if id(p) in own}
             write_delta(self._delta, self.plan.decided.method, self.encoder, of_encoder, base)
 
     def _leave_importance(self, trainer: Trainer) -> None:

@@ -300,6 +300,12 @@ class Show:
                 if name in part["delta"]:
                     table.add_row(*_cells(f"{title} {name}", part, name))
         self._console.print(table)
+        domains = scores.get("domains", {"before": {}})
+        for kind, before in domains["before"].items():
+            after = domains["after"][kind]
+            told = f"{before['domain_accuracy']:.1%} -> {after['domain_accuracy']:.1%}"
+            distance = f"{before['proxy_a_distance']:.2f} -> {after['proxy_a_distance']:.2f}"
+            self.say(f"        {kind} of source and target told apart: {told} (distance {distance}, 0 to 2)")
         gate, cost = scores["gate"], scores["cost"]
         mark = "[green]passed[/]" if gate["passed"] else "[red]not passed[/]"
         self._console.print(f"[bold]{gate['verdict']}[/] ({mark})", "; ".join(gate["reasons"]))

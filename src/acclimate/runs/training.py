@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from acclimate.core.files import write_atomic
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.data.batches import Part, batch_count
-from acclimate.data.examples import Example, Kind, on_disk
+from acclimate.data.examples import Example, Kind, documents_of, on_disk, queries_of
 from acclimate.data.features import FeatureStore, build_store
 from acclimate.data.items import ItemRows, item_table
 from acclimate.data.pairs import PairTable, TextNumbers, labels_of, pair_table
@@ -58,9 +58,6 @@ _CHECKPOINT_EVERY = 100  # steps
 _CHECKPOINT_EVERY_OF_TABLES = 1_000  # steps: a hundred take no longer than to write the table once
 _HEADS_LR = 2e-3  # ten times that of full tuning
 _WEIGHTS_LR = 2e-2  # of learned weights of losses: a hundred steps move their logarithms by one
-
-#: Texts by stream name. A regularizer names the stream that it wants.
-_STREAMS = {"general": guard_texts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +128,13 @@ def build_trainer(
     encoder.to(decided.device).eval()
     regularizers = built(decided.regularizers)
     adapted = len(encoder.vector_adapters) > 0
+    given = _Given(train, kind, source, replay, tasks)
     # What does not start as the base is asked before it becomes another encoder.
-    known = None if decided.method.starts_as_base else _streams(plan, encoder, regularizers)
+    known = None if decided.method.starts_as_base else _streams(plan, encoder, regularizers, given)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
-    streams = _streams(plan, encoder, regularizers) if known is None else known
+    streams = _streams(plan, encoder, regularizers, given) if known is None else known
     taught = any(spec.taught for spec in decided.objectives)
     # Scores of all of them have one scale.
     own = on_disk(chain(train, source, replay)) if kind is Kind.SCORED and not isinstance(train, ItemRows) else train
@@ -145,12 +143,14 @@ def build_trainer(
     specs = _named([(spec.name, spec) for spec in decided.objectives])
     objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.fixed_weight) for name, spec in specs.items()}
     wanted = [(specs[name].task, objective) for name, (objective, _) in objectives.items()]
-    given = _Given(train, kind, source, replay, tasks)
     feed = _feed(plan, encoder, given, workspace, streams, wanted, untuned, renewal)
     steps = max(1, feed.steps_until(decided.epochs))
     _check_stages(feed.streams, steps)
-    for regularizer in regularizers.values():
-        regularizer.begin(groups)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(training.seed, "regularizers"))  # of what they add
+        for regularizer in regularizers.values():
+            regularizer.prepare(encoder.dimension, feed.streams)
+            regularizer.begin(groups)
     of_task = {name: spec.task for name, spec in specs.items()}
     unit = TrainingUnit(encoder, objectives, regularizers, of_task).to(decided.device)
     for name, regularizer in regularizers.items():
@@ -254,7 +254,7 @@ def _keep_states(
     say(f"{below}: what it says of each text is kept on disk, up to {states.size_bytes / 1e6:,.0f} MB")
     if depth == encoder.depth and not adapted:
         for stream in feed.streams.values():  # known by now, but for the length, which adapters do not see
-            if not stream.size:
+            if stream.frozen is None:
                 continue
             known = dict(zip(stream.features.tolist(), torch.from_numpy(stream.frozen), strict=True))
             states.take(stream.features, lambda texts, known=known: torch.stack([known[int(t)] for t in texts]))  # type: ignore[misc]
@@ -293,13 +293,14 @@ def _measured(
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """A stream before its texts have numbers; ``frozen``: what the base says [G, D]. For the rest see `Stream`."""
+    """A stream before its texts have numbers. For the rest see `Stream`."""
 
     texts: Sequence[str]
     role: str
-    frozen: "NDArray[np.float32]"
+    frozen: "NDArray[np.float32] | None"
     size: int
     stages: int
+    starts_at: float
 
 
 def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
@@ -311,12 +312,11 @@ def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
     regularizers = _named([(spec.kind, spec.build()) for spec in specs])
     first: dict[str, str] = {}
     for name, regularizer in regularizers.items():
-        if regularizer.stream is None:
-            continue
-        other = first.setdefault(regularizer.stream, name)
-        if regularizers[other].stages != regularizer.stages:
-            problem = f"{other} and {name} read the same {regularizer.stream} texts, which have one teacher at a time"
-            raise UsageError(f"regularizers {problem}", "give both the same stages, or leave one out")
+        for stream in regularizer.streams if regularizer.asks_teacher else ():
+            other = first.setdefault(stream, name)
+            if regularizers[other].stages != regularizer.stages:
+                problem = f"{other} and {name} read the same {stream} texts, which have one teacher at a time"
+                raise UsageError(f"regularizers {problem}", "give both the same stages, or leave one out")
     leaving = [name for name, regularizer in regularizers.items() if regularizer.leaves_importance]
     if len(leaving) > 1:
         problem = f"regularizers {' and '.join(leaving)} would both leave their importance"
@@ -324,8 +324,12 @@ def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
     return regularizers
 
 
-def begin_on_trial(plan: Plan, encoder: "Encoder") -> list[ParamGroup]:
+def begin_on_trial(
+    plan: Plan, encoder: "Encoder", train: Sequence[Example] | ItemRows, source: Sequence[Example]
+) -> list[ParamGroup]:
     """Makes of a base what will train, and has the regularizers look at it, to find what cannot act.
+
+    ``train`` and ``source`` are the rows of both domains.
 
     Raises:
         UsageError, DataError: a setting, or a file that it names.
@@ -339,6 +343,8 @@ def begin_on_trial(plan: Plan, encoder: "Encoder") -> list[ParamGroup]:
                 f"regularizer {name} leaves importance to later runs, and method {plan.decided.method.kind} trains"
             )
             raise UsageError(f"{problem} what it adds itself, which these do not have", "take a method such as full")
+        there = [name for name in regularizer.streams if any(True for _ in _texts(name, train, source))]
+        regularizer.prepare(encoder.dimension, there)
         regularizer.begin(groups)
     return groups
 
@@ -360,7 +366,7 @@ def _texts_of(stream: str | None) -> dict[str, str]:
     """Which texts a regularizer could draw those from that it was measured on."""
     if stream is None:
         return {}
-    texts = _STREAMS[stream]()
+    texts = list(_texts(stream, (), ()))
     digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
     return {"drawn_from": stream, "drawn_from_texts": f"{len(texts)}", "drawn_from_sha256": digest}
 
@@ -373,23 +379,53 @@ def _check_stages(streams: Mapping[str, Stream], steps: int) -> None:
             raise UsageError(problem, f"take at most {max(1, steps // 2)}, or more training.epochs")
 
 
-def _streams(plan: Plan, encoder: "Encoder", regularizers: Mapping[str, "Regularizer"]) -> dict[str, _Texts]:
-    """What the regularizers want beside the batches, and what the base says of it."""
-    wanted: dict[str, tuple[int, int]] = {}  # one draw serves all who want a stream, so it has to be enough for each
-    for regularizer in regularizers.values():
-        if regularizer.stream is not None:
-            size, _ = wanted.get(regularizer.stream, (0, 1))
-            wanted[regularizer.stream] = max(regularizer.stream_size, size), regularizer.stages
-        if regularizer.measured_on is not None:
-            wanted.setdefault(regularizer.measured_on, (0, 1))
+#: Which texts of the run's data a stream has, by its name. A regularizer names the streams that it wants.
+_OF_ROWS: Mapping[str, Callable[[Sequence[Example]], Iterator[str]]] = {
+    "queries": queries_of,
+    "documents": documents_of,
+}
+_ROLES = {"queries": "query", "documents": "document"}
+_GENERAL = "general"
+
+
+def _texts(stream: str, train: Sequence[Example] | ItemRows, source: Sequence[Example]) -> Iterable[str]:
+    """The texts of a stream: general ones, or those that rows of the source or of the target hold, as they come."""
+    if stream == _GENERAL:
+        return guard_texts()
+    domain, kind = stream.split("_")
+    rows = source if domain == "source" else train
+    return () if isinstance(rows, ItemRows) else _OF_ROWS[kind](rows)
+
+
+def _role(stream: str, encoder: "Encoder") -> str:
+    """As what the texts of a stream are read."""
+    if stream == _GENERAL:  # documents cannot move where queries alone are adapted: nothing to keep
+        return "query" if encoder.adapts_queries_alone else "document"
+    return _ROLES[stream.split("_")[1]]
+
+
+def _streams(
+    plan: Plan, encoder: "Encoder", regularizers: Mapping[str, "Regularizer"], given: _Given
+) -> dict[str, _Texts]:
+    """What the regularizers want beside the batches, where there is some, and what the base says of it if asked."""
     precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
-    role = "query" if encoder.adapts_queries_alone else "document"  # documents cannot move then: nothing to keep
     found = {}
-    with _cut_at(encoder, plan.decided.max_length):
-        for name, (size, stages) in wanted.items():
-            texts = _STREAMS[name]()
-            asked = texts if size else []
-            found[name] = _Texts(texts, role, encoder.encode(asked, role, precision=precision), size, stages)
+    for name in dict.fromkeys(name for r in regularizers.values() for name in (*r.streams, r.measured_on) if name):
+        wanted = [regularizer for regularizer in regularizers.values() if name in regularizer.streams]
+        taught = [regularizer for regularizer in wanted if regularizer.asks_teacher]
+        texts, role = list(dict.fromkeys(_texts(name, given.train, given.source))), _role(name, encoder)
+        if not texts:
+            continue
+        with _cut_at(encoder, plan.decided.max_length):
+            frozen = encoder.encode(texts, role, precision=precision) if taught else None
+        found[name] = _Texts(
+            texts,
+            role,
+            frozen,
+            size=max((r.streams[name] for r in wanted), default=0),  # one draw serves all, so it is enough for each
+            stages=taught[0].stages if taught else 1,
+            starts_at=min((r.starts_at for r in wanted), default=0.0),
+        )
     return found
 
 
@@ -417,7 +453,7 @@ def _feed(
         table=found.table,
         store=found.store,
         streams={
-            name: Stream(found.streams[name], stream.frozen, stream.size, stream.stages)
+            name: Stream(found.streams[name], stream.frozen, stream.size, stream.stages, stream.starts_at)
             for name, stream in streams.items()
         },
         batch_size=plan.decided.batch_size,
