@@ -249,6 +249,9 @@ MISTAKES = {
         "1:28: vocabulary.least_pieces=1 is not accepted; it should be greater than or equal to 2"
     ),
     "vocabulary: {kind: extend, words: 5}": "1:28: unknown key 'vocabulary.words'; ",
+    "adaptation: tsdea": "1:1: adaptation: unknown adaptation 'tsdea'; did you mean 'tsdae'?",
+    "adaptation: {kind: tsdae, masked: 0.2}": "1:27: unknown key 'adaptation.masked'; ",
+    "adaptation: {kind: tsdae, deleted: 1}": "1:27: adaptation.deleted=1 is not accepted; it should be less than 1",
     "training: 5": "1:1: training=5 is not accepted; it should be a mapping of keys to settings",
     "training: [lr]": "1:1: training=['lr'] is not accepted; it should be a mapping of keys to settings",
     "training:\n  lr: fast": "2:3: training.lr='fast' is not accepted; it should be a valid number",

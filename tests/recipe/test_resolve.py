@@ -277,6 +277,15 @@ def test_the_plan_says_where_negatives_come_from() -> None:
     assert not any(r.startswith("negatives") for r in plan().reasons)
 
 
+def test_the_plan_says_to_what_a_base_is_adapted() -> None:
+    (line,) = [r for r in plan("adaptation=mlm", "adaptation.texts=notes.txt").reasons if r.startswith("adaptation")]
+    assert line == (
+        "adaptation mlm: hidden tokens are told from those around them; 1000 steps of 16 texts of notes.txt, "
+        "learning rate 5e-05"
+    )
+    assert not any(r.startswith("adaptation") for r in plan().reasons)
+
+
 def test_the_plan_says_which_words_become_tokens() -> None:
     (line,) = [r for r in plan("vocabulary=extend", "vocabulary.least_rows=7").reasons if r.startswith("vocabulary")]
     assert line == (

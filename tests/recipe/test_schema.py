@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from acclimate.adaptations import ADAPTATIONS
 from acclimate.methods import METHODS
 from acclimate.objectives import OBJECTIVES
 from acclimate.recipe import Recipe, write_recipe
@@ -28,7 +29,8 @@ def found(node: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("field", "table"), [("method", METHODS), ("objectives", OBJECTIVES), ("regularizers", REGULARIZERS)]
+    ("field", "table"),
+    [("method", METHODS), ("objectives", OBJECTIVES), ("regularizers", REGULARIZERS), ("adaptation", ADAPTATIONS)],
 )
 def test_every_kind_is_listed_with_its_settings(field: str, table: Any) -> None:
     nodes = found(SCHEMA["properties"][field])

@@ -198,6 +198,17 @@ class Encoder(Embedder):
         vectors = torch.cat([pooled(pad(moved, rows, self._padding_id), given) for rows in passes])
         return self._through_dense(vectors)[torch.cat(passes).argsort()]
 
+    def token_states(self, tokens: Tokens) -> Tensor:
+        """The backbone's last hidden state of each token. fp32 [T, H]."""
+        moved, places, found = self._moved(tokens), [], []
+        states = self._packed_states if self.packs else self._padded_states
+        for rows in self._passes(moved, PACKED_TOKENS):
+            batch = pad(moved, rows, self._padding_id)
+            output = states(batch, _Given())
+            found.append((output[0][batch.mask[_read(batch)]] if self.packs else output[batch.mask]).float())
+            places.append(batch.places[batch.mask])
+        return torch.cat(found)[torch.cat(places).argsort()]
+
     def lower_states(self, tokens: Tokens, depth: int) -> Tensor:
         """What the block below ``depth`` says of each token, without gradients. fp32 [T, H].
 

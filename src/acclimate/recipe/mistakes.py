@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic_core import ErrorDetails
 
+from acclimate.adaptations import ADAPTATIONS
 from acclimate.core.errors import Place, UsageError
 from acclimate.core.specs import Table, closest
 from acclimate.data.miners import MINERS
@@ -33,6 +34,7 @@ _TABLES: dict[str, Table[Any]] = {
     "weighting": WEIGHTINGS,
     "synthetic": QUERY_MAKERS,
     "vocabulary": VOCABULARIES,
+    "adaptation": ADAPTATIONS,
 }
 _PLAIN_WORDS = (("a valid tuple", "a list in [brackets]"), ("a valid dictionary", "a mapping of keys to settings"))
 

@@ -78,7 +78,9 @@ def _load(path: Path) -> tuple[dict[str, Any], yaml.Node | None]:
     return tree, node
 
 
-_BY_NAME = ("method", "objective", "mining", "synthetic", "mixing", "weighting", "vocabulary", "gradients")
+_BY_NAME = (
+    *("method", "objective", "mining", "synthetic", "mixing", "weighting", "vocabulary", "adaptation", "gradients"),
+)
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -199,6 +199,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *mining,
         *_untaught(decided.objectives, facts),
         *_vocabulary(recipe, facts.reads),
+        *_adaptation(recipe, is_table=is_table),
         f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
         f"{decided.precision}",
         *(() if is_table else (_PACKED if facts.packs else _PADDED,)),
@@ -488,6 +489,20 @@ def _vocabulary(recipe: Recipe, reads: str) -> tuple[str, ...]:
     return (
         f"vocabulary {settings.kind}: {settings.summary}; at most {settings.most_words}, of {settings.least_pieces} "
         f"pieces or more, in {settings.least_rows} rows or more",
+    )
+
+
+def _adaptation(recipe: Recipe, *, is_table: bool) -> tuple[str, ...]:
+    """What a plan says of an adaptation, when there is to be one."""
+    settings = recipe.adaptation
+    if settings == "none":
+        return ()
+    if is_table:
+        raise UsageError(f"adaptation {settings.kind} is for transformers, and the base is a table", "leave it out")
+    of = "TRAIN" if settings.texts == "train" else settings.texts
+    return (
+        f"adaptation {settings.kind}: {settings.summary}; {settings.steps} steps of {settings.batch_size} texts of "
+        f"{of}, learning rate {settings.lr:g}",
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from acclimate.adaptations import ADAPTATIONS, Adaptation
 from acclimate.core.specs import FromTable, Settings
 from acclimate.data.label_texts import NAME
 from acclimate.data.miners import MINERS, Miner
@@ -35,6 +36,7 @@ AnyMiner = Annotated[Miner, FromTable(MINERS)]
 AnyMixing = Annotated[Mixing, FromTable(MIXINGS)]
 AnyWeighting = Annotated[Weighting, FromTable(WEIGHTINGS)]
 AnyQueryMaker = Annotated[QueryMaker, FromTable(QUERY_MAKERS)]
+AnyAdaptation = Annotated[Adaptation, FromTable(ADAPTATIONS)]
 AnyVocabulary = Annotated[ExtendVocabulary, FromTable(VOCABULARIES)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -176,12 +178,14 @@ class Recipe(Settings):
     """Everything that decides a run's result.
 
     ``vocabulary`` gives the base words of the training rows as tokens of their own before anything trains.
+    ``adaptation`` then gets it used to the texts of the domain, without labels; what only that needs is thrown away.
     ``gradients`` is what becomes of those of several loss terms: their sum, or the rule that is named.
     """
 
     base: str = "all-MiniLM-L6-v2"
     data: DataSettings = DataSettings()
     vocabulary: AnyVocabulary | Literal["none"] = "none"
+    adaptation: AnyAdaptation | Literal["none"] = "none"
     method: AnyMethod | Auto = "auto"
     objectives: Annotated[tuple[AnyObjective, ...], Field(min_length=1)] | Auto = "auto"
     regularizers: tuple[AnyRegularizer, ...] | Auto = "auto"

@@ -10,12 +10,19 @@ from acclimate.report.words import number, quantity
 _QUARANTINED = 20
 _PLACES = 8
 _WORDS = 20
+_OF_DEV = ("mean", "ndcg@10", "spearman", "macro_f1")  # what an adaptation is looked at by
 
 
 def data_tables(
-    profile: Document, mining: Document, vocabulary: Document, weighting: Document, *, texts: bool
+    profile: Document,
+    mining: Document,
+    vocabulary: Document,
+    adaptation: Document,
+    weighting: Document,
+    *,
+    texts: bool,
 ) -> list[Table]:
-    """Counts, splits, mined negatives, new words, lengths, scripts, labels and problems.
+    """Counts, splits, mined negatives, new words, adaptation, lengths, scripts, labels and problems.
 
     Without ``texts``, nothing that quotes a row is in it.
     """
@@ -25,6 +32,7 @@ def data_tables(
         _weighed(weighting, texts=texts),
         _mined(mining),
         _words(vocabulary, texts=texts),
+        _adapted(adaptation),
         _lengths(profile.get("lengths") or {}),
         _shares("Writing systems (share of letters)", profile.get("scripts") or {}),
         _problems(profile.get("problems") or []),
@@ -120,6 +128,20 @@ def _words(vocabulary: Document, *, texts: bool) -> Table | None:
         "seconds": vocabulary["seconds"],
     }
     return pairs_table("New words", {name: value for name, value in counts.items() if value is not None})
+
+
+def _adapted(adaptation: Document) -> Table | None:
+    if not adaptation:
+        return None
+    loss, dev = adaptation["loss"], adaptation["dev"]
+    told = {
+        "kind (data/adaptation.json)": adaptation["kind"],
+        **{name: adaptation[name] for name in ("texts", "steps", "seconds")},
+        **{f"loss, {where} steps": value for where, value in loss.items()},
+    }
+    for when, scores in dev.items():
+        told |= {f"dev {name} {when}": value for name, value in scores.items() if name in _OF_DEV}
+    return pairs_table("Adaptation to texts", told)
 
 
 def _lengths(lengths: Mapping[str, Mapping[str, Any]]) -> Table | None:

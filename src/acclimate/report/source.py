@@ -25,6 +25,7 @@ class RunFiles:
     profile: Document
     mining: Document
     vocabulary: Document
+    adaptation: Document
     weighting: Document
     quarantine: list[Document]
     queries: list[Document]
@@ -50,6 +51,7 @@ def read_run(run: Path) -> RunFiles:
         profile=_json(run / "data" / "profile.json"),
         mining=_json(run / "data" / "mining.json"),
         vocabulary=_json(run / "data" / "vocabulary.json"),
+        adaptation=_json(run / "data" / "adaptation.json"),
         weighting=_json(run / "data" / "weighting.json"),
         quarantine=_lines(run / "data" / "quarantine.jsonl"),
         queries=_lines(run / "data" / "queries.jsonl"),

@@ -1,6 +1,7 @@
 """``fit``: from a user's file to a proven model."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -46,6 +47,7 @@ from acclimate.model.bases import files_of, fingerprint
 from acclimate.model.bases import resolve as resolve_base
 from acclimate.model.static import mean_square
 from acclimate.model.store import load_encoder, reads_ids, save_encoder
+from acclimate.model.surgery import parts
 from acclimate.model.vocabulary import add_words
 from acclimate.recipe.read import write_recipe
 from acclimate.recipe.resolve import Facts, Plan, TaskFacts, resolve
@@ -53,6 +55,7 @@ from acclimate.recipe.sources import SourceFacts
 from acclimate.recipe.tree import Recipe
 from acclimate.regularizers.distill import mean_distance
 from acclimate.report.build import write_report
+from acclimate.runs.adaptation import DomainTexts, Reporting, adapt, try_out
 from acclimate.runs.beside import prompted
 from acclimate.runs.card import model_card
 from acclimate.runs.items import prepare_items, start_table
@@ -129,7 +132,8 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
         prepared = prepare(request.source, data, seed, _untuned(request.recipe, base, show))
     run = _Run(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
     with workspace.locked():
-        new = workspace.claim(_identity(request.recipe, base, prepared), restart=request.restart)
+        identity = _identity(request.recipe, base, prepared) | run.identity
+        new = workspace.claim(identity, restart=request.restart)
         if workspace.scores.is_file() and workspace.model.is_dir():
             return _finished(request, workspace, show)
         try:
@@ -215,6 +219,8 @@ class _Run:
         self.base = base
         self.encoder = self._load_base()
         self._vocabulary = self._vocabulary_of(request.recipe)
+        self._texts = self._texts_of(request.recipe)
+        self._adapted: dict[str, Any] = {}
         self.plan = self._plan()
         self.recipe = self.plan.recipe
         self._mining = self._mining_of(self.recipe)
@@ -227,6 +233,7 @@ class _Run:
         before = self._score_base()
         domains = self._distance_of_base()
         self._add_words()
+        self._adapt()
         trainer, sizes, progress = self._train(train, source)
         failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
         if failed:
@@ -283,6 +290,8 @@ class _Run:
         trial.max_length = plan.decided.max_length
         if self._vocabulary is not None:
             add_words(trial, self._vocabulary.texts)
+        if plan.recipe.adaptation != "none":
+            try_out(plan.recipe.adaptation, trial)
         source = self.prepared.source
         groups = begin_on_trial(plan, trial, self.prepared.train, () if source is None else source.rows)
         OPTIMIZERS[plan.decided.optimizer](groups, plan.decided.lr, plan.decided.weight_decay)
@@ -319,6 +328,17 @@ class _Run:
         if settings == "none" or isinstance(train, ItemRows):  # of ids, the plan refuses it
             return None
         return Vocabulary(settings, train, self.encoder, self.workspace, recipe.training.seed)
+
+    def _texts_of(self, recipe: Recipe) -> DomainTexts | None:
+        settings, train = recipe.adaptation, self.prepared.train
+        if settings == "none" or isinstance(train, ItemRows):  # of ids, the plan refuses it
+            return None
+        return DomainTexts.of(settings, train)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the result beside recipe and data."""
+        return {} if self._texts is None else {"texts of adaptation": self._texts.sha256}
 
     def _base_distance(self) -> float:
         some = self.encoder.encode(self.encoder.probes or guard_texts()[::_DISTANCE_EVERY], "document")
@@ -430,6 +450,26 @@ class _Run:
             precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
             self.show.vocabulary(self._vocabulary.begin(self.encoder.to(self.plan.decided.device), precision))
 
+    def _adapt(self) -> None:
+        """Gets the base, with its new words, used to the texts of the domain where the recipe asks for it."""
+        settings, texts, limit = self.recipe.adaptation, self._texts, self.recipe.training.time_limit
+        if settings == "none" or texts is None:
+            return
+        self.show.stage("adapt", f"{settings.summary}; Ctrl-C stops and saves")
+        decided = self.plan.decided
+        self._adapted = adapt(
+            settings,
+            texts,
+            self.encoder.to(decided.device),
+            self.workspace,
+            max_length=decided.max_length,
+            precision="bf16" if decided.precision == "bf16" else "fp32",
+            seed=self.recipe.training.seed,
+            time_limit=math.inf if limit == "none" else limit / 2,
+            reporting=Reporting(self._evaluate_dev, self.show.adapting, self.show.say),
+        )
+        self.show.adapted(self._adapted)
+
     def _renewal(self, table: PairTable, numbers: TextNumbers) -> Callable[[int], PairTable] | None:
         return None if self._mining is None else self._mining.renewed(table, numbers, self._encode_dev, self.show.say)
 
@@ -462,8 +502,9 @@ class _Run:
             source,
             () if self.prepared.replay is None else self.prepared.replay.rows,
             [TaskRows(name, task.dataset.kind, task.train) for name, task in self.prepared.tasks.items()],
+            spent=self._adapted.get("seconds", 0.0),
         )
-        base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+        base = self._other_end(trainer)
         self._base_weights = base
         if trainer.restore():
             self.show.say(f"resuming at step {trainer.progress.step} of {sizes.steps}")
@@ -481,6 +522,23 @@ class _Run:
             )
         return trainer, sizes, progress
 
+    def _other_end(self, trainer: Trainer) -> dict[str, torch.Tensor]:
+        """What tuned weights are averaged with: those that training starts from.
+
+        Where an adaptation has changed the base, and all that it changed trains, they are the base's own.
+        """
+        start = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+        if self._averages_with_base(trainer):
+            own = dict(self._load_base().to(self.plan.decided.device).named_parameters())
+            start |= {name: own[name].detach() for name in start.keys() & own.keys()}
+        return start
+
+    def _averages_with_base(self, trainer: Trainer) -> bool:
+        """Whether a share of 0 of the tuned weights is the base."""
+        if self._vocabulary is not None or not self.plan.decided.method.starts_as_base:
+            return False
+        return not self._adapted or parts(self.encoder).tunable.keys() <= trainer.parameters.keys()
+
     def _merge(self, trainer: Trainer) -> dict[str, Any]:
         """Leaves the weights between base and tuned that dev prefers in the encoder; what `scores.json` says of it."""
         wanted = self.recipe.evaluation.merge
@@ -497,7 +555,7 @@ class _Run:
             encode = partial(self._encode_dev, encoder=encoder)
             return dev_scores(prepared.dev, keep, prepared.general_dev, encode, reading, self._dev_beside)
 
-        if self.plan.decided.method.starts_as_base and self._vocabulary is None:
+        if self._averages_with_base(trainer):
             blend(trainer.parameters, base, tuned, 0.0)
             of_base = score()
         else:
@@ -516,6 +574,8 @@ class _Run:
 
     def _write_delta(self, trainer: Trainer, sizes: Sizes) -> None:
         """What trained, where that is less than the model. Before it is folded in: then it is no part of its own."""
+        if self._adapted:
+            return  # what trained is no change of the base alone
         if sizes.trainable_parameters < _SMALLER * sum(p.numel() for p in self.encoder.parameters()):
             base = {"name": self.recipe.base, "fingerprint": fingerprint(self.base)}
             own = {id(p) for p in self.encoder.parameters()}
@@ -581,6 +641,7 @@ class _Run:
                 "after": after.general.metrics,
                 "delta": general_delta,
             },
+            **({"adaptation": self._adapted} if self._adapted else {}),
             **self._scores_of_heads(),
             "merge": merged,
             "cost": {

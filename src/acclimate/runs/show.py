@@ -194,7 +194,25 @@ class Show:
         near = f"        cosine with the base, of texts that hold them: {cosine['mean']:.4f} as means of their pieces"
         self.say(f"{near}{moved} ({document['seconds']:.0f} s)")
 
-    def _counted(self, verb: str, items: str, done: int, total: int) -> None:
+    def adapting(self, done: int, total: int, loss: float) -> None:
+        """Progress of an adaptation; a line now and then."""
+        self._counted("adapted", "steps", done, total, f", loss {loss:.3f}")
+
+    def adapted(self, document: Mapping[str, Any]) -> None:
+        """What came of an adaptation."""
+        loss, dev = document["loss"], document["dev"]
+        texts, seconds = f"{document['texts']:,} texts", f"{document['seconds']:.0f} s"
+        self.say(
+            f"        {document['steps']} steps on {texts}, loss {loss['first']:.3f} -> {loss['last']:.3f} ({seconds})"
+        )
+        figures = [
+            f"{name} {dev['before'][name]:.4f} -> {dev['after'][name]:.4f}"
+            for name in _DECIDING
+            if name in dev["after"]
+        ]
+        self.say(f"        dev {', '.join(figures)}, before anything is learned from labels")
+
+    def _counted(self, verb: str, items: str, done: int, total: int, told: str = "") -> None:
         now = time.monotonic()
         began, first, before, of = self._encoded
         if total != of or done <= before:
@@ -203,8 +221,9 @@ class Show:
         if first < done < total and now - self._last_line > _PLAIN_EVERY:
             self._last_line = now
             rate = (done - first) / (now - began)
+            pace = f"{rate:.0f}" if rate > 9 else f"{rate:.1f}"
             self.say(
-                f"        {verb} {done} of {total} {items}, {rate:.0f} {items}/s, {(total - done) / rate:.0f} s left"
+                f"        {verb} {done} of {total} {items}{told}, {pace} {items}/s, {(total - done) / rate:.0f} s left"
             )
 
     def training(self, sizes: "Sizes", start: int) -> None:

@@ -57,6 +57,7 @@ _ENCODED = 20_000  # texts whose vectors are in memory at a time
 _CHECKPOINT_EVERY = 100  # steps
 _CHECKPOINT_EVERY_OF_TABLES = 1_000  # steps: a hundred take no longer than to write the table once
 _HEADS_LR = 2e-3  # ten times that of full tuning
+_LEAST_SECONDS = 1e-3  # of training: one step, where no time is left
 _WEIGHTS_LR = 2e-2  # of learned weights of losses: a hundred steps move their logarithms by one
 
 
@@ -103,6 +104,7 @@ def build_trainer(
     source: Sequence[Example] = (),
     replay: Sequence[Example] = (),
     tasks: Sequence["TaskRows"] = (),
+    spent: float = 0.0,
 ) -> tuple[Trainer, Sizes]:
     """A trainer for a plan, ready to restore or to begin.
 
@@ -120,6 +122,7 @@ def build_trainer(
         source: rows of another domain, in batches of their own.
         replay: rows of earlier data, in batches of their own.
         tasks: rows of other tasks.
+        spent: seconds of ``training.time_limit`` that are gone.
 
     Raises:
         UsageError: a setting that cannot act on this encoder or device.
@@ -174,7 +177,7 @@ def build_trainer(
         patience=plan.recipe.evaluation.patience,
         keep_best=decided.keep_best,
         micro_batch=decided.micro_batch,
-        time_limit=math.inf if training.time_limit == "none" else training.time_limit,
+        time_limit=math.inf if training.time_limit == "none" else max(training.time_limit - spent, _LEAST_SECONDS),
         checkpoint_every=_CHECKPOINT_EVERY_OF_TABLES if encoder.depth == 1 else _CHECKPOINT_EVERY,
     )
     sizes = Sizes(
@@ -416,7 +419,7 @@ def _streams(
         texts, role = list(dict.fromkeys(_texts(name, given.train, given.source))), _role(name, encoder)
         if not texts:
             continue
-        with _cut_at(encoder, plan.decided.max_length):
+        with cut_at(encoder, plan.decided.max_length):
             frozen = encoder.encode(texts, role, precision=precision) if taught else None
         found[name] = _Texts(
             texts,
@@ -503,7 +506,7 @@ def _in_numbers(
     # Streams are numbered after the table was made, so their texts have no document key: none is an answer.
     features = {name: numbers.numbers(stream.texts, stream.role) for name, stream in streams.items()}
     renewed = None if renewal is None else renewal(table, numbers)
-    with _cut_at(encoder, plan.decided.max_length):
+    with cut_at(encoder, plan.decided.max_length):
         store = build_store(
             workspace.cache / "features",
             numbers.texts,
@@ -572,7 +575,7 @@ def _said_by(encode: Encode, numbers: TextNumbers, path: Path) -> "NDArray[np.fl
 
 
 @contextmanager
-def _cut_at(encoder: "Encoder", length: int) -> Iterator[None]:
+def cut_at(encoder: "Encoder", length: int) -> Iterator[None]:
     """Within it, texts are cut as in training."""
     evaluation_length, encoder.max_length = encoder.max_length, length
     try:
