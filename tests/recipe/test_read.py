@@ -218,7 +218,7 @@ MISTAKES = {
         "1:12: training.time_limit='soon' is not accepted; it should be seconds, or a time like 90s, 10m, 1.5h"
     ),
     "baze: x": "1:1: unknown key 'baze'; did you mean 'base'?",
-    "colour: red": "1:1: unknown key 'colour'; known here are adaptation, base, data, evaluation, gradients, method, objective",
+    "colour: red": "1:1: unknown key 'colour'; known here are adaptation, base, data, evaluation, gradients, ",
     "method: ful": "1:1: method: unknown method 'ful'; did you mean 'full'?",
     "method: qlora": "1:1: method: unknown method 'qlora'; did you mean 'lora'?",
     "method: {layers: 2}": (

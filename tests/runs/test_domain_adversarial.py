@@ -105,3 +105,5 @@ def test_what_cannot_act_is_one_line(files: dict[str, Path], tmp_path: Path) -> 
     alone = "tells a source from the target, and the run has no source; name rows of another domain"
     with pytest.raises(UsageError, match=alone):
         tuned(files, tmp_path / "alone", "data.source=none", ADVERSARIAL)
+    with pytest.raises(UsageError, match="prompts of the source tell them apart; leave out"):
+        tuned(files, tmp_path / "tagged", "data.source_query_prompt=law", ADVERSARIAL)

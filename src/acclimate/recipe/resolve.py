@@ -365,11 +365,16 @@ def _check_pulls(recipe: Recipe) -> None:
 
 
 def _check_domains(recipe: Recipe, facts: Facts) -> None:
-    """Whether regularizers that compare two domains have a second one."""
+    """Whether regularizers that compare two domains have a second one, whose texts do not say that they are."""
     for given in () if recipe.regularizers == "auto" else recipe.regularizers:
-        if given.compares_domains and facts.source is None:
+        if not given.compares_domains:
+            continue
+        if facts.source is None:
             problem = f"regularizer {given.kind} tells a source from the target, and the run has no source"
             raise UsageError(problem, "name rows of another domain, --source FILE, or leave it out")
+        if recipe.data.source_query_prompt or recipe.data.source_document_prompt:
+            problem = f"regularizer {given.kind} draws two domains together, and prompts of the source tell them apart"
+            raise UsageError(problem, "leave out data.source_query_prompt and data.source_document_prompt")
 
 
 def _gradient_rule(recipe: Recipe, decided: Decided) -> tuple[str, ...]:
