@@ -1,7 +1,7 @@
 """Specs and tables: a technique is one spec class, listed by its ``kind`` in the table of its room."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 S = TypeVar("S", bound="Spec")
+T = TypeVar("T")
 
 
 class Settings(BaseModel):
@@ -49,6 +50,15 @@ def closest(word: str, known: list[str]) -> str:
     """``did you mean 'x'?`` when a known word is close, else nothing."""
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
+
+
+def by_kind(members: Sequence[tuple[str, T]]) -> dict[str, T]:
+    """Members by kind; a second one of a kind is called KIND_2."""
+    named: dict[str, T] = {}
+    for kind, member in members:
+        number = 1 + sum(other == kind for other, _ in members[: len(named)])
+        named[kind if number == 1 else f"{kind}_{number}"] = member
+    return named
 
 
 class Table(Generic[S]):

@@ -30,7 +30,7 @@ from acclimate.methods.full import Full
 from acclimate.model.surgery import freeze_all
 from acclimate.model.tokens import Tokens
 from acclimate.runs.stopping import Stop
-from acclimate.runs.training import cut_at
+from acclimate.runs.tokens import cut_at
 from acclimate.runs.workspace import Workspace
 
 if TYPE_CHECKING:

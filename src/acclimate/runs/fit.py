@@ -64,19 +64,12 @@ from acclimate.runs.machine import choose_device, environment
 from acclimate.runs.merging import blend, choose_share, dev_scores
 from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
+from acclimate.runs.regularizers import begin_on_trial, write_importance
 from acclimate.runs.shift import distance_of_domains
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
 from acclimate.runs.synthetic import Models
-from acclimate.runs.training import (
-    Sizes,
-    TaskRows,
-    begin_on_trial,
-    build_trainer,
-    facts_of,
-    heads_of,
-    write_importance,
-)
+from acclimate.runs.training import Sizes, TaskRows, build_trainer, facts_of, heads_of
 from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.weighing import weighed
 from acclimate.runs.workspace import MetricsLog, Workspace

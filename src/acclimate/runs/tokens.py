@@ -1,9 +1,14 @@
-"""Lengths of texts in tokens, without loading a model's weights."""
+"""Lengths of texts in tokens, without loading a model's weights, and where texts are cut."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from acclimate.model.encoder import Encoder
 
 
 def token_lengths(model: Path) -> Callable[[Sequence[str]], list[int]]:
@@ -17,3 +22,13 @@ def lengths_by(fast: Tokenizer) -> Callable[[Sequence[str]], list[int]]:
     whole.no_padding()
     whole.no_truncation()
     return lambda texts: [len(encoding.ids) for encoding in whole.encode_batch_fast(list(texts))]
+
+
+@contextmanager
+def cut_at(encoder: "Encoder", length: int) -> Iterator[None]:
+    """Within it, texts are cut as in training."""
+    evaluation_length, encoder.max_length = encoder.max_length, length
+    try:
+        yield
+    finally:
+        encoder.max_length = evaluation_length

@@ -3,25 +3,22 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
-from acclimate.core.errors import UsageError
-from acclimate.core.files import write_atomic
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
+from acclimate.core.specs import by_kind
 from acclimate.data.batches import Part, batch_count
-from acclimate.data.examples import Example, Kind, documents_of, on_disk, queries_of
+from acclimate.data.examples import Example, Kind, on_disk
 from acclimate.data.features import FeatureStore, build_store
 from acclimate.data.items import ItemRows, item_table
 from acclimate.data.pairs import PairTable, TextNumbers, labels_of, pair_table
@@ -33,11 +30,12 @@ from acclimate.engine.memory import give_back
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation import Encode
-from acclimate.evaluation.probe import guard_texts
 from acclimate.model.items import ItemTable
 from acclimate.objectives import Facts, Objective
 from acclimate.recipe.resolve import Plan
 from acclimate.recipe.tree import DataSettings
+from acclimate.runs.regularizers import StreamTexts, built, check_stages, measured, streams_of
+from acclimate.runs.tokens import cut_at
 from acclimate.runs.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -45,10 +43,6 @@ if TYPE_CHECKING:
 
     from acclimate.model.encoder import Encoder
     from acclimate.model.heads import Head
-    from acclimate.regularizers import Regularizer, RegularizerSpec
-    from acclimate.regularizers.base import Embed
-
-T = TypeVar("T")
 
 #: (table of all rows, numbers of all texts) -> what gives the table of an epoch, or None where it stays.
 Renewal = Callable[[PairTable, TextNumbers], Callable[[int], PairTable] | None]
@@ -133,22 +127,22 @@ def build_trainer(
     adapted = len(encoder.vector_adapters) > 0
     given = _Given(train, kind, source, replay, tasks)
     # What does not start as the base is asked before it becomes another encoder.
-    known = None if decided.method.starts_as_base else _streams(plan, encoder, regularizers, given)
+    known = None if decided.method.starts_as_base else streams_of(plan, encoder, regularizers, train, source)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "method"))  # of what the method adds
         groups = decided.method.apply(encoder)  # it may read queries and documents apart, which the feed has to know
-    streams = _streams(plan, encoder, regularizers, given) if known is None else known
+    streams = streams_of(plan, encoder, regularizers, train, source) if known is None else known
     taught = any(spec.taught for spec in decided.objectives)
     # Scores of all of them have one scale.
     own = on_disk(chain(train, source, replay)) if kind is Kind.SCORED and not isinstance(train, ItemRows) else train
     facts = {"": facts_of(own, kind, encoder, taught=taught)}
     facts |= {task.name: facts_of(task.rows, task.kind, encoder, taught=taught) for task in tasks}
-    specs = _named([(spec.name, spec) for spec in decided.objectives])
+    specs = by_kind([(spec.name, spec) for spec in decided.objectives])
     objectives = {name: (spec.at_all_sizes(facts[spec.task]), spec.fixed_weight) for name, spec in specs.items()}
     wanted = [(specs[name].task, objective) for name, (objective, _) in objectives.items()]
     feed = _feed(plan, encoder, given, workspace, streams, wanted, untuned, renewal)
     steps = max(1, feed.steps_until(decided.epochs))
-    _check_stages(feed.streams, steps)
+    check_stages(feed.streams, steps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(training.seed, "regularizers"))  # of what they add
         for regularizer in regularizers.values():
@@ -160,7 +154,7 @@ def build_trainer(
         if regularizer.measured_on is not None:
             stream = feed.streams[regularizer.measured_on]
             embed = partial(_embedded, unit, feed, stream.features, decided.device)
-            regularizer.take(_measured(name, regularizer, embed, len(stream.features), training.seed, workspace, say))
+            regularizer.take(measured(name, regularizer, embed, len(stream.features), training.seed, workspace, say))
     groups = [*groups, *groups_beside(unit, decided.default_lr)]
     searches = OPTIMIZERS[decided.optimizer].line_search
     settings = LoopSettings(
@@ -272,172 +266,12 @@ def _embedded(
     return vectors
 
 
-def _measured(
-    name: str,
-    regularizer: "Regularizer",
-    embed: "Embed",
-    texts: int,
-    seed: int,
-    workspace: Workspace,
-    say: Callable[[str], None],
-) -> dict[str, Tensor]:
-    """What a regularizer finds in the untuned encoder; kept, so that a resumed run has not to look again."""
-    path = workspace.cache / f"measured-{name}.safetensors"
-    if not path.is_file():
-        say(f"        regularizer {name} looks at what the base says of general texts")
-        generator = torch.Generator().manual_seed(derive_seed(seed, "measured", name))
-        found = regularizer.measure(embed, texts, generator)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_suffix(".tmp")
-        save_file({key: tensor.cpu().contiguous() for key, tensor in found.items()}, staged)
-        staged.replace(path)
-    return load_file(path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """A stream before its texts have numbers. For the rest see `Stream`."""
-
-    texts: Sequence[str]
-    role: str
-    frozen: "NDArray[np.float32] | None"
-    size: int
-    stages: int
-    starts_at: float
-
-
-def built(specs: Sequence["RegularizerSpec"]) -> dict[str, "Regularizer"]:
-    """The regularizers of a run by name.
-
-    Raises:
-        UsageError: two that cannot have the same teacher, or that would leave the same file.
-    """
-    regularizers = _named([(spec.kind, spec.build()) for spec in specs])
-    first: dict[str, str] = {}
-    for name, regularizer in regularizers.items():
-        for stream in regularizer.streams if regularizer.asks_teacher else ():
-            other = first.setdefault(stream, name)
-            if regularizers[other].stages != regularizer.stages:
-                problem = f"{other} and {name} read the same {stream} texts, which have one teacher at a time"
-                raise UsageError(f"regularizers {problem}", "give both the same stages, or leave one out")
-    leaving = [name for name, regularizer in regularizers.items() if regularizer.leaves_importance]
-    if len(leaving) > 1:
-        problem = f"regularizers {' and '.join(leaving)} would both leave their importance"
-        raise UsageError(problem, "let one of them keep it")
-    return regularizers
-
-
-def begin_on_trial(
-    plan: Plan, encoder: "Encoder", train: Sequence[Example] | ItemRows, source: Sequence[Example]
-) -> list[ParamGroup]:
-    """Makes of a base what will train, and has the regularizers look at it, to find what cannot act.
-
-    ``train`` and ``source`` are the rows of both domains.
-
-    Raises:
-        UsageError, DataError: a setting, or a file that it names.
-    """
-    regularizers, own = built(plan.decided.regularizers), {name for name, _ in encoder.named_parameters()}
-    groups = plan.decided.method.apply(encoder)
-    added = [name for group in groups for name in group.parameters if name not in own]
-    for name, regularizer in regularizers.items():
-        if regularizer.leaves_importance and added:
-            problem = (
-                f"regularizer {name} leaves importance to later runs, and method {plan.decided.method.kind} trains"
-            )
-            raise UsageError(f"{problem} what it adds itself, which these do not have", "take a method such as full")
-        there = [name for name in regularizer.streams if any(True for _ in _texts(name, train, source))]
-        regularizer.prepare(encoder.dimension, there)
-        regularizer.begin(groups)
-    return groups
-
-
-def write_importance(unit: TrainingUnit, path: Path, about: Mapping[str, str]) -> bool:
-    """Writes what a regularizer leaves to later runs, with what it was made of and ``about``; whether there is any."""
-    for regularizer in unit.regularizers.values():
-        left = cast("Regularizer", regularizer).leaves()
-        if left is None:
-            continue
-        tensors = {name: weights.cpu().contiguous() for name, weights in left.weights.items()}
-        told = {**about, **left.about, **_texts_of(cast("Regularizer", regularizer).measured_on)}
-        write_atomic(path, save(tensors, told))
-        return True
-    return False
-
-
-def _texts_of(stream: str | None) -> dict[str, str]:
-    """Which texts a regularizer could draw those from that it was measured on."""
-    if stream is None:
-        return {}
-    texts = list(_texts(stream, (), ()))
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-    return {"drawn_from": stream, "drawn_from_texts": f"{len(texts)}", "drawn_from_sha256": digest}
-
-
-def _check_stages(streams: Mapping[str, Stream], steps: int) -> None:
-    """A teacher that is the encoder itself, at the only step of its stage, has nothing to teach."""
-    for name, stream in streams.items():
-        if stream.stages > max(1, steps // 2):
-            problem = f"{stream.stages} stages of a teacher of {name} texts are too many for {steps} steps"
-            raise UsageError(problem, f"take at most {max(1, steps // 2)}, or more training.epochs")
-
-
-#: Which texts of the run's data a stream has, by its name. A regularizer names the streams that it wants.
-_OF_ROWS: Mapping[str, Callable[[Sequence[Example]], Iterator[str]]] = {
-    "queries": queries_of,
-    "documents": documents_of,
-}
-_ROLES = {"queries": "query", "documents": "document"}
-_GENERAL = "general"
-
-
-def _texts(stream: str, train: Sequence[Example] | ItemRows, source: Sequence[Example]) -> Iterable[str]:
-    """The texts of a stream: general ones, or those that rows of the source or of the target hold, as they come."""
-    if stream == _GENERAL:
-        return guard_texts()
-    domain, kind = stream.split("_")
-    rows = source if domain == "source" else train
-    return () if isinstance(rows, ItemRows) else _OF_ROWS[kind](rows)
-
-
-def _role(stream: str, encoder: "Encoder") -> str:
-    """As what the texts of a stream are read."""
-    if stream == _GENERAL:  # documents cannot move where queries alone are adapted: nothing to keep
-        return "query" if encoder.adapts_queries_alone else "document"
-    return _ROLES[stream.split("_")[1]]
-
-
-def _streams(
-    plan: Plan, encoder: "Encoder", regularizers: Mapping[str, "Regularizer"], given: _Given
-) -> dict[str, _Texts]:
-    """What the regularizers want beside the batches, where there is some, and what the base says of it if asked."""
-    precision: Literal["fp32", "bf16"] = "bf16" if plan.decided.precision == "bf16" else "fp32"
-    found = {}
-    for name in dict.fromkeys(name for r in regularizers.values() for name in (*r.streams, r.measured_on) if name):
-        wanted = [regularizer for regularizer in regularizers.values() if name in regularizer.streams]
-        taught = [regularizer for regularizer in wanted if regularizer.asks_teacher]
-        texts, role = list(dict.fromkeys(_texts(name, given.train, given.source))), _role(name, encoder)
-        if not texts:
-            continue
-        with cut_at(encoder, plan.decided.max_length):
-            frozen = encoder.encode(texts, role, precision=precision) if taught else None
-        found[name] = _Texts(
-            texts,
-            role,
-            frozen,
-            size=max((r.streams[name] for r in wanted), default=0),  # one draw serves all, so it is enough for each
-            stages=taught[0].stages if taught else 1,
-            starts_at=min((r.starts_at for r in wanted), default=0.0),
-        )
-    return found
-
-
 def _feed(
     plan: Plan,
     encoder: "Encoder",
     given: _Given,
     workspace: Workspace,
-    streams: Mapping[str, _Texts],
+    streams: Mapping[str, StreamTexts],
     objectives: Sequence[tuple[str, Objective]],
     untuned: Callable[[], Encode],
     renewal: Renewal | None,
@@ -495,7 +329,7 @@ def _in_numbers(
     encoder: "Encoder",
     given: _Given,
     workspace: Workspace,
-    streams: Mapping[str, _Texts],
+    streams: Mapping[str, StreamTexts],
     objectives: Sequence[tuple[str, Objective]],
     untuned: Callable[[], Encode],
     renewal: Renewal | None,
@@ -574,31 +408,12 @@ def _said_by(encode: Encode, numbers: TextNumbers, path: Path) -> "NDArray[np.fl
     return vectors
 
 
-@contextmanager
-def cut_at(encoder: "Encoder", length: int) -> Iterator[None]:
-    """Within it, texts are cut as in training."""
-    evaluation_length, encoder.max_length = encoder.max_length, length
-    try:
-        yield
-    finally:
-        encoder.max_length = evaluation_length
-
-
 def _store_key(plan: Plan, readings: Mapping[str, object], numbers: TextNumbers) -> str:
     said = "\0".join(f"{role}\0{reading}" for role, reading in readings.items())
     digest = hashlib.sha256(f"{plan.recipe.base}\0{plan.decided.max_length}\0{said}".encode())
     for text, role in zip(numbers.texts, numbers.roles, strict=True):
         digest.update(f"{role}\0{text}\0".encode())
     return digest.hexdigest()
-
-
-def _named(members: Sequence[tuple[str, T]]) -> dict[str, T]:
-    """Members by kind; a second one of a kind is called KIND_2."""
-    named: dict[str, T] = {}
-    for kind, member in members:
-        number = 1 + sum(other == kind for other, _ in members[: len(named)])
-        named[kind if number == 1 else f"{kind}_{number}"] = member
-    return named
 
 
 def groups_beside(unit: TrainingUnit, default_lr: float) -> list[ParamGroup]:
