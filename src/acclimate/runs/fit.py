@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -27,16 +27,10 @@ from acclimate.evaluation import (
     MEAN,
     ClassificationTask,
     Encode,
-    GeneralOutcome,
     Outcome,
     RetrievalTask,
     Task,
-    compare,
-    compare_general,
-    evaluate,
-    evaluate_general,
     evaluate_together,
-    judge,
     passes,
 )
 from acclimate.evaluation.classification import classification_metrics
@@ -65,6 +59,7 @@ from acclimate.runs.merging import blend, choose_share, dev_scores
 from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.prepare import Prepared, prepare, write_prepared
 from acclimate.runs.regularizers import begin_on_trial, write_importance
+from acclimate.runs.scores import Scored, judged, scored, told_of_queries
 from acclimate.runs.shift import distance_of_domains
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
@@ -239,7 +234,7 @@ class _Run:
             self._write_delta(trainer, sizes)
             self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
-            after = self._score(self._encode)
+            after = scored(self.prepared, self._encode)
         self._leave_importance(trainer)
         scores = self._judge(before, after, progress, sizes, merged)
         if domains:
@@ -352,28 +347,15 @@ class _Run:
         self.show.data(prepared)
         self.show.plan(self.plan)
 
-    def _score_base(self) -> "_Scored":
-        cached = {name: self.workspace.cache / f"{name}_before.npz" for name in ("test", "tasks", "general")}
-        if all(path.is_file() for path in cached.values()):
-            found = {}
-            for name, path in cached.items():
-                with np.load(path, allow_pickle=False) as arrays:
-                    found[name] = dict(arrays)
-            tasks, general = (GeneralOutcome.from_arrays(found[name]) for name in ("tasks", "general"))
-            return _Scored(Outcome.from_arrays(found["test"]), tasks.outcomes, general)
+    def _score_base(self) -> Scored:
+        known = Scored.kept(self.workspace.cache)
+        if known is not None:
+            return known
         self.show.stage("before", "scoring the base")
-        before = self._score(self._encode_base())
-        _save_arrays(cached["test"], before.test.to_arrays())
-        _save_arrays(cached["tasks"], GeneralOutcome(before.tasks).to_arrays())
-        _save_arrays(cached["general"], before.general.to_arrays())
+        before = scored(self.prepared, self._encode_base())
+        before.keep(self.workspace.cache)
         self.show.scores(before.test.metrics, before.general.metrics.get("score"))
         return before
-
-    def _score(self, encode: Encode) -> "_Scored":
-        prepared = self.prepared
-        test, tasks = evaluate(prepared.test, encode), [evaluate(t.test, encode) for t in prepared.tasks.values()]
-        general = prepared.general_test  # none: no text is read, so none is forgotten
-        return _Scored(test, tuple(tasks), evaluate_general(general, encode) if general else GeneralOutcome(()))
 
     def _distance_of_base(self) -> dict[str, dict[str, float]]:
         """How well the base's vectors tell source from target, where something trains against that."""
@@ -593,31 +575,18 @@ class _Run:
 
     def _judge(
         self,
-        before: "_Scored",
-        after: "_Scored",
+        before: Scored,
+        after: Scored,
         progress: Progress,
         sizes: Sizes,
         merged: dict[str, Any],
     ) -> dict[str, Any]:
-        seed = self.recipe.training.seed
-        delta = compare(before.test, after.test, seed)
-        general_delta = compare_general(before.general, after.general, seed) if before.general.outcomes else {}
-        both = list(zip(before.tasks, after.tasks, strict=True))
-        deltas = {one.task: compare(one, other, seed) for one, other in both}
-        tasks = {
-            one.task: {
-                "primary_metric": one.main_metric,
-                "before": one.metrics,
-                "after": other.metrics,
-                "delta": deltas[one.task],
-            }
-            for one, other in both
-        }
-        verdict = judge(
-            delta[before.test.main_metric],
-            general_delta.get("score"),
-            delta_tasks={one.task: deltas[one.task][one.main_metric] for one in before.tasks},
-            general_drop_limit=self.recipe.evaluation.general_drop_limit,
+        limit = self.recipe.evaluation.general_drop_limit
+        found, verdict = judged(
+            before,
+            after,
+            seed=self.recipe.training.seed,
+            general_drop_limit=limit,
             strict=self.request.strict,
             diverged=progress.diverged,
         )
@@ -627,13 +596,7 @@ class _Run:
             "method": self.plan.decided.method.kind,
             "base": self.recipe.base,
             "primary_metric": before.test.main_metric,
-            "test": {"before": before.test.metrics, "after": after.test.metrics, "delta": delta},
-            **({"tasks": tasks} if tasks else {}),
-            "general": {
-                "before": before.general.metrics,
-                "after": after.general.metrics,
-                "delta": general_delta,
-            },
+            **found,
             **({"adaptation": self._adapted} if self._adapted else {}),
             **self._scores_of_heads(),
             "merge": merged,
@@ -653,7 +616,7 @@ class _Run:
                 "verdict": verdict.verdict,
                 "passed": verdict.passed,
                 "reasons": [*verdict.reasons, *self._about_the_test()],
-                "general_drop_limit": self.recipe.evaluation.general_drop_limit,
+                "general_drop_limit": limit,
             },
         }
 
@@ -690,19 +653,10 @@ class _Run:
             save_encoder(self._load_base(), workspace.model)
         scores["cost"]["model_bytes"] = model_bytes(workspace.model)
         if isinstance(self.prepared.test, RetrievalTask):
-            write_jsonl(workspace.data / "queries.jsonl", _queries(self.prepared.test, before, after))
+            write_jsonl(workspace.data / "queries.jsonl", told_of_queries(self.prepared.test, before, after))
         write_json(workspace.scores, scores)
         write_report(workspace.path)
         workspace.remove_working_files()
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """An encoder's scores on test, on the tests of further tasks, and on what must not be forgotten."""
-
-    test: Outcome
-    tasks: tuple[Outcome, ...]
-    general: GeneralOutcome
 
 
 def _has_teacher(dataset: Dataset) -> bool:
@@ -719,34 +673,3 @@ def higher_is_better(task: Task) -> list[str]:
             return ["ndcg@10", "mrr", "mrr@10", "recall@1", "recall@5", "recall@10", "recall@100", "map@100"]
         case _:
             return {"spearman": ["spearman", "pearson"], "macro_f1": ["macro_f1", "accuracy"]}[task.main_metric]
-
-
-def _queries(task: RetrievalTask, before: Outcome, after: Outcome) -> Iterator[dict[str, Any]]:
-    """What became of each test query, for the report."""
-    for row, (identity, query) in enumerate(zip(task.query_ids, task.queries, strict=True)):
-        relevant = task.relevant[row]
-        record: dict[str, Any] = {
-            "query_id": identity,
-            "query": query,
-            "relevant": [{"id": task.document_ids[d], "text": task.documents[d]} for d in relevant],
-        }
-        for name, outcome in (("before", before), ("after", after)):
-            record[f"rank_{name}"] = int(outcome.per_item["mean_rank"][row])
-            record[f"ndcg_{name}"] = float(outcome.per_item["ndcg@10"][row])
-            record[f"top_{name}"] = [
-                {
-                    "id": task.document_ids[d],
-                    "text": task.documents[d],
-                    "score": float(s),
-                    "relevant": int(d) in relevant,
-                }
-                for d, s in zip(outcome.top.rows[row, :3], outcome.top.scores[row, :3], strict=True)
-            ]
-        yield record
-
-
-def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".tmp.npz")
-    np.savez(staged, **arrays)  # type: ignore[arg-type]
-    staged.replace(path)

@@ -1,0 +1,125 @@
+"""Scores of an encoder on all that a run is judged by, and what they say beside those of the base."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acclimate.evaluation import (
+    Encode,
+    GeneralOutcome,
+    Outcome,
+    RetrievalTask,
+    Verdict,
+    compare,
+    compare_general,
+    evaluate,
+    evaluate_general,
+    judge,
+)
+from acclimate.runs.prepare import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An encoder's scores on test, on the tests of further tasks, and on what must not be forgotten."""
+
+    test: Outcome
+    tasks: tuple[Outcome, ...]
+    general: GeneralOutcome
+
+    def keep(self, folder: Path) -> None:
+        """Writes them for a resumed run."""
+        paths = _kept(folder)
+        _save_arrays(paths["test"], self.test.to_arrays())
+        _save_arrays(paths["tasks"], GeneralOutcome(self.tasks).to_arrays())
+        _save_arrays(paths["general"], self.general.to_arrays())
+
+    @classmethod
+    def kept(cls, folder: Path) -> "Scored | None":
+        """What `keep` wrote, if it wrote all."""
+        if not all(path.is_file() for path in _kept(folder).values()):
+            return None
+        found = {}
+        for name, path in _kept(folder).items():
+            with np.load(path, allow_pickle=False) as arrays:
+                found[name] = dict(arrays)
+        tasks, general = (GeneralOutcome.from_arrays(found[name]) for name in ("tasks", "general"))
+        return cls(Outcome.from_arrays(found["test"]), tasks.outcomes, general)
+
+
+def scored(prepared: Prepared, encode: Encode) -> Scored:
+    """The scores of what encodes."""
+    test, tasks = evaluate(prepared.test, encode), [evaluate(t.test, encode) for t in prepared.tasks.values()]
+    general = prepared.general_test  # none: no text is read, so none is forgotten
+    return Scored(test, tuple(tasks), evaluate_general(general, encode) if general else GeneralOutcome(()))
+
+
+def judged(
+    before: Scored, after: Scored, *, seed: int, general_drop_limit: float, strict: bool, diverged: bool
+) -> tuple[dict[str, Any], Verdict]:
+    """What ``scores.json`` says of test, tasks and general score of base and tuned encoder, and the gate's verdict."""
+    delta = compare(before.test, after.test, seed)
+    general_delta = compare_general(before.general, after.general, seed) if before.general.outcomes else {}
+    both = list(zip(before.tasks, after.tasks, strict=True))
+    deltas = {one.task: compare(one, other, seed) for one, other in both}
+    verdict = judge(
+        delta[before.test.main_metric],
+        general_delta.get("score"),
+        delta_tasks={one.task: deltas[one.task][one.main_metric] for one in before.tasks},
+        general_drop_limit=general_drop_limit,
+        strict=strict,
+        diverged=diverged,
+    )
+    tasks = {
+        one.task: {
+            "primary_metric": one.main_metric,
+            "before": one.metrics,
+            "after": other.metrics,
+            "delta": deltas[one.task],
+        }
+        for one, other in both
+    }
+    document = {
+        "test": {"before": before.test.metrics, "after": after.test.metrics, "delta": delta},
+        **({"tasks": tasks} if tasks else {}),
+        "general": {"before": before.general.metrics, "after": after.general.metrics, "delta": general_delta},
+    }
+    return document, verdict
+
+
+def told_of_queries(task: RetrievalTask, before: Outcome, after: Outcome) -> Iterator[dict[str, Any]]:
+    """What became of each test query, for the report."""
+    for row, (identity, query) in enumerate(zip(task.query_ids, task.queries, strict=True)):
+        relevant = task.relevant[row]
+        record: dict[str, Any] = {
+            "query_id": identity,
+            "query": query,
+            "relevant": [{"id": task.document_ids[d], "text": task.documents[d]} for d in relevant],
+        }
+        for name, outcome in (("before", before), ("after", after)):
+            record[f"rank_{name}"] = int(outcome.per_item["mean_rank"][row])
+            record[f"ndcg_{name}"] = float(outcome.per_item["ndcg@10"][row])
+            record[f"top_{name}"] = [
+                {
+                    "id": task.document_ids[d],
+                    "text": task.documents[d],
+                    "score": float(s),
+                    "relevant": int(d) in relevant,
+                }
+                for d, s in zip(outcome.top.rows[row, :3], outcome.top.scores[row, :3], strict=True)
+            ]
+        yield record
+
+
+def _kept(folder: Path) -> dict[str, Path]:
+    return {name: folder / f"{name}_before.npz" for name in ("test", "tasks", "general")}
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(".tmp.npz")
+    np.savez(staged, **arrays)  # type: ignore[arg-type]
+    staged.replace(path)
