@@ -51,10 +51,10 @@ GUARDS = (
     Way("ewc", "full", (guard("{kind: ewc}"),)),
     Way("distill", "full", (guard("{kind: distill}"),)),
     Way("replay", "full", (NOTHING, f"data.replay=CUTS/{EARLIER}/train.jsonl")),
-    Way("distill with agem", "full", (guard("{kind: distill}"), "gradients=agem")),
     Way("distill and ewc", "full", (guard("{kind: distill}", "{kind: ewc}"),)),
 )
 VARIANTS = (
+    Way("distill with agem", "full", (guard("{kind: distill}"), "gradients=agem")),
     Way("ewc, contrastive", "full", (guard("{kind: ewc, importance: contrastive}"),)),
     Way("distill, relations", "full", (guard("{kind: distill, keep: relations, weight: 1}"),)),
     Way("distill, margins", "full", (guard("{kind: distill, keep: margins}"),)),
