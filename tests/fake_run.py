@@ -148,7 +148,7 @@ def write_run(folder: Path, **replaced: Any) -> Path:
         "scores": "scores.json", "metrics": "metrics.jsonl", "queries": "data/queries.jsonl",
         "resolved": "resolved.yaml",
         "recipe": "recipe.yaml", "environment": "environment.json", "profile": "data/profile.json",
-        "quarantine": "data/quarantine.jsonl",
+        "quarantine": "data/quarantine.jsonl", "synthetic": "data/synthetic.jsonl",
     }  # fmt: skip
     (folder / "data").mkdir(parents=True)
     for name, document in documents.items():

@@ -155,6 +155,22 @@ def test_without_texts_no_text_of_the_user_is_left(run: Path) -> None:
     assert "Largest wins: 20" in Page(hidden).words
 
 
+def test_queries_that_texts_gave_are_counted_by_how_they_were_made(tmp_path: Path) -> None:
+    made = [("train", "span", "a span kept", True), ("train", "span", "a span lost", False)]
+    made += [("train", "title", "a title kept", True), ("dev", "title", "a title held out", True)]
+    lines = [
+        {"id": f"{n}", "line": n, "part": part, "kind": kind, "query": query, "document": "the rest", "kept": kept}
+        for n, (part, kind, query, kept) in enumerate(made)
+    ]
+    folder = write_run(tmp_path / "run", synthetic=lines)
+    words = Page(report(folder)).words
+    assert "span 2 1 a span kept" in words
+    assert "title 1 1 a title kept" in words
+    hidden = Page(report(folder, texts=False)).words
+    assert "span 2 1" in hidden
+    assert "a span kept" not in hidden
+
+
 @pytest.mark.parametrize(
     ("word", "gain", "title", "model"),
     [

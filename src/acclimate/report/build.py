@@ -96,7 +96,7 @@ def _page(run: RunFiles, *, texts: bool) -> _Page:
         wins=wins,
         losses=losses,
         texts=texts,
-        data=data_tables(run.profile, run.mining, run.vocabulary, run.adaptation, run.weighting, texts=texts),
+        data=data_tables(run, texts=texts),
         quarantine=quarantine_table(run.quarantine, texts=texts),
         resolved=run.resolved_text,
         environment=pairs_table("Environment", environment) if environment else None,

@@ -1,38 +1,34 @@
 """The data section: the profile of the training file as tables."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
-from acclimate.report.source import Document
+from acclimate.report.source import Document, RunFiles
 from acclimate.report.tables import Table, pairs_table
 from acclimate.report.words import number, quantity
 
 _QUARANTINED = 20
 _PLACES = 8
 _WORDS = 20
+_CUT = 80  # characters of a query
 _OF_DEV = ("mean", "ndcg@10", "spearman", "macro_f1")  # what an adaptation is looked at by
 
 
-def data_tables(
-    profile: Document,
-    mining: Document,
-    vocabulary: Document,
-    adaptation: Document,
-    weighting: Document,
-    *,
-    texts: bool,
-) -> list[Table]:
-    """Counts, splits, mined negatives, new words, adaptation, lengths, scripts, labels and problems.
+def data_tables(run: RunFiles, *, texts: bool) -> list[Table]:
+    """Counts, splits, queries made, weights, negatives, new words, adaptation, lengths, scripts, labels and problems.
 
     Without ``texts``, nothing that quotes a row is in it.
     """
+    profile = run.profile
     tables = (
         _counts(profile, texts=texts),
         _splits(profile),
-        _weighed(weighting, texts=texts),
-        _mined(mining),
-        _words(vocabulary, texts=texts),
-        _adapted(adaptation),
+        _made(run.synthetic, texts=texts),
+        _weighed(run.weighting, texts=texts),
+        _mined(run.mining),
+        _words(run.vocabulary, texts=texts),
+        _adapted(run.adaptation),
         _lengths(profile.get("lengths") or {}),
         _shares("Writing systems (share of letters)", profile.get("scripts") or {}),
         _problems(profile.get("problems") or []),
@@ -80,6 +76,21 @@ def _splits(profile: Document) -> Table | None:
         return None
     rows = tuple((name, quantity("", size)) for name, size in splits.items())
     return Table("What was used for what", ("part", "rows or queries"), rows)
+
+
+def _made(synthetic: Sequence[Document], *, texts: bool) -> Table | None:
+    """How many queries texts gave that train, by how they were made, with the first of each that is kept."""
+    training = [query for query in synthetic if query["part"] == "train"]
+    if not training:
+        return None
+    head = ("made of the texts (data/synthetic.jsonl)", "queries", "kept", *(("the first",) if texts else ()))
+    rows = []
+    for kind in sorted({query["kind"] for query in training}):
+        of_kind = [query for query in training if query["kind"] == kind]
+        kept = [query["query"] for query in of_kind if query["kept"]]
+        shown = (shorten(kept[0], _CUT, placeholder=" ...") if kept else "",) if texts else ()
+        rows.append((kind, number(len(of_kind)), number(len(kept)), *shown))
+    return Table("Queries that train", head, tuple(rows))
 
 
 def _weighed(weighting: Document, *, texts: bool) -> Table | None:

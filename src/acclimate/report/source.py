@@ -27,6 +27,7 @@ class RunFiles:
     vocabulary: Document
     adaptation: Document
     weighting: Document
+    synthetic: list[Document]
     quarantine: list[Document]
     queries: list[Document]
     has_rejected_model: bool
@@ -53,6 +54,9 @@ def read_run(run: Path) -> RunFiles:
         vocabulary=_json(run / "data" / "vocabulary.json"),
         adaptation=_json(run / "data" / "adaptation.json"),
         weighting=_json(run / "data" / "weighting.json"),
+        synthetic=_lines(
+            run / "data" / "synthetic.jsonl", without="document"
+        ),  # the longest part, which no table shows
         quarantine=_lines(run / "data" / "quarantine.jsonl"),
         queries=_lines(run / "data" / "queries.jsonl"),
         has_rejected_model=(run / "rejected").is_dir(),
