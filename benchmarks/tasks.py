@@ -180,8 +180,8 @@ def page(found: Mapping[Way, Sequence[Result]], sizes: Sizes, provenance: Sequen
         "",
         *table(head, [_row(way, results) for way, results in found.items()]),
         "",
-        "A head learns its task at any weight, and search is what it costs. So of the three weights the largest is "
-        f"taken with which search loses at most {100 * MARGIN:.0f} point on dev, with seed {SEEDS[0]}: "
+        "Search pays for the head. Of three weights of the head's loss the largest is taken with which search loses at "
+        f"most {100 * MARGIN:.0f} point on dev, with seed {SEEDS[0]}: "
         f"**{chosen.name}** ({', '.join(f'{change(-cost)} with {way.name}' for way, cost in costs.items())}). "
         "What test says of it:",
         "",
