@@ -1,5 +1,6 @@
 """Every shape gives the same rows; roles go by name; nothing is lost."""
 
+import gzip
 import json
 import random
 import subprocess
@@ -44,6 +45,22 @@ def test_reading_a_saved_data_set_needs_no_datasets_package(tmp_path: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["4"]
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".txt.gz"])
+def test_plain_text_is_a_text_a_line(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"corpus{suffix}"
+    written = b"  first text \r\n\n\xff spoilt\n\xe7\xac\xac\xe4\xba\x8c: {not JSON}\nthird\n\xe4\xb8\x89\n"
+    path.write_bytes(gzip.compress(written) if suffix.endswith(".gz") else written)
+    dataset = read(path)
+    assert (dataset.kind, dataset.format) == (Kind.TEXT, "plain text")
+    assert [(row.line, row.text) for row in dataset.examples] == [
+        (1, "first text"),
+        (4, "第二: {not JSON}"),
+        (5, "third"),
+        (6, "三"),
+    ]
+    assert [(row.line, row.column) for row in dataset.rejected] == [(3, 1)]
 
 
 def test_ids_are_given_or_stem_and_line(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def read(source: Any, *, columns: Mapping[str, str] | None = None) -> Dataset:
     """Reads training data.
 
     Args:
-        source: a file (JSONL, JSON array, CSV, TSV, Parquet, each also .gz; FlagEmbedding and Tevatron JSONL;
-            LlamaIndex JSON), a folder (BEIR, a saved Hugging Face data set, files named by split), or from Python a
-            list of dicts, a pandas or polars frame, or a datasets.Dataset.
+        source: a file (JSONL, JSON array, CSV, TSV, Parquet, a text a line in .txt, each also .gz; FlagEmbedding and
+            Tevatron JSONL; LlamaIndex JSON), a folder (BEIR, a saved Hugging Face data set, files named by split), or
+            from Python a list of dicts, a pandas or polars frame, or a datasets.Dataset.
         columns: role -> column name, for columns whose name does not say what they are.
 
     Raises:

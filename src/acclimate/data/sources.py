@@ -11,13 +11,18 @@ from acclimate.core.errors import DataError, Place
 from acclimate.data.delimited import delimited_source
 from acclimate.data.json_files import array_source, jsonl_source, load_document
 from acclimate.data.judged import is_llama_index, split_names
+from acclimate.data.plain import SUFFIX as PLAIN
+from acclimate.data.plain import plain_source
 from acclimate.data.rows import Source
 from acclimate.data.tables import arrow_source, parquet_source
 from acclimate.data.text_files import Encoding, detect, head, is_gzip, open_text, readable
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".arrow")
 _SHARD = re.compile(r"-\d+-of-\d+\.")
-_REMEDY = "give JSONL, JSON, CSV, TSV or Parquet (each also .gz), a BEIR folder or a saved Hugging Face data set"
+_REMEDY = (
+    "give JSONL, JSON, CSV, TSV, Parquet or texts, one a line, in .txt (each also .gz), a BEIR folder or a saved "
+    "Hugging Face data set"
+)
 _MAGIC = {
     b"PK\x03\x04": "a zip archive or a spreadsheet",
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
@@ -44,7 +49,7 @@ def stem_of(path: Path) -> str:
     """The name without the suffixes of data files: ``pairs.v1`` for ``pairs.v1.jsonl.gz``."""
     name = path.name.removesuffix(".gz") if len(path.suffixes) > 1 else path.name
     suffix = suffix_of(path)
-    return (name[: -len(suffix)] if suffix in DATA_SUFFIXES else name) or path.name
+    return (name[: -len(suffix)] if suffix in (*DATA_SUFFIXES, PLAIN) else name) or path.name
 
 
 def files_of(path: Path, split: str) -> list[Path]:
@@ -143,6 +148,8 @@ def _text_source(path: Path, suffix: str, encoding: Encoding) -> Source:
         return jsonl_source(path, encoding)
     if suffix in (".csv", ".tsv", ".tab"):
         return delimited_source(path, encoding, "," if suffix == ".csv" else "\t")
+    if suffix == PLAIN:
+        return plain_source(path, encoding)
     raise DataError(f"{suffix or 'a file without a suffix'} is no kind of data that is read", _REMEDY, Place(path))
 
 
