@@ -23,7 +23,8 @@ from acclimate.regularizers import REGULARIZERS
 
 Keys = list[str | int]
 
-_TABLES: dict[str, Table[Any]] = {
+#: The techniques by the key of a recipe under which one is named.
+TABLES: dict[str, Table[Any]] = {
     "method": METHODS,
     "objective": OBJECTIVES,
     "objectives": OBJECTIVES,
@@ -85,7 +86,7 @@ def _known_keys(keys: Keys, tree: Mapping[Any, Any]) -> list[str]:
     first = str(keys[0])
     if len(keys) == 1:
         return sorted([*Recipe.model_fields, "objective"])
-    table = next((_TABLES[str(key)] for key in keys[:-1] if key in _TABLES), None)
+    table = next((TABLES[str(key)] for key in keys[:-1] if key in TABLES), None)
     if keys[:2] == ["data", "tasks"] and len(keys) > 3:
         return sorted(TaskSettings.model_fields)
     if table is None:

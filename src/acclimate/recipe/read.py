@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from acclimate.core.errors import Place, UsageError
-from acclimate.recipe.mistakes import Keys, explained, place_of, refuse_repeated_keys
+from acclimate.recipe.mistakes import TABLES, Keys, explained, place_of, refuse_repeated_keys
 from acclimate.recipe.tree import Recipe
 
 
@@ -78,9 +78,7 @@ def _load(path: Path) -> tuple[dict[str, Any], yaml.Node | None]:
     return tree, node
 
 
-_BY_NAME = (
-    *("method", "objective", "mining", "synthetic", "mixing", "weighting", "vocabulary", "adaptation", "gradients"),
-)
+_LISTS = ("objectives", "regularizers")  # of techniques: which of them takes a setting is not said
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -91,7 +89,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         match child:
             case dict():
                 pass
-            case str() if parent in _BY_NAME:
+            case str() if parent in TABLES and parent not in _LISTS:
                 tree[parent] = {"kind": child}
             case str() if done == ["data", "tasks"]:
                 tree[parent] = {"train": child}

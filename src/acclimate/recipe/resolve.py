@@ -200,8 +200,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         *_untaught(decided.objectives, facts),
         *_vocabulary(recipe, facts.reads),
         *_adaptation(recipe, is_table=is_table),
-        f"{decided.epochs:g} epochs of {facts.rows} rows, batch {decided.batch_size}, learning rate {decided.lr:g}, "
-        f"{decided.precision}",
+        f"{decided.epochs:g} epoch{'' if decided.epochs == 1 else 's'} of {facts.rows} rows, batch "
+        f"{decided.batch_size}, learning rate {decided.lr:g}, {decided.precision}",
         *(() if is_table else (_PACKED if facts.packs else _PADDED,)),
     )
     most = BATCH_RANGE[1] if not is_table else max(BATCH_RANGE[1], decided.batch_size)

@@ -54,9 +54,7 @@ def read_run(run: Path) -> RunFiles:
         vocabulary=_json(run / "data" / "vocabulary.json"),
         adaptation=_json(run / "data" / "adaptation.json"),
         weighting=_json(run / "data" / "weighting.json"),
-        synthetic=_lines(
-            run / "data" / "synthetic.jsonl", without="document"
-        ),  # the longest part, which no table shows
+        synthetic=_lines(run / "data" / "synthetic.jsonl", without="document"),  # which no table shows
         quarantine=_lines(run / "data" / "quarantine.jsonl"),
         queries=_lines(run / "data" / "queries.jsonl"),
         has_rejected_model=(run / "rejected").is_dir(),
