@@ -298,8 +298,8 @@ def fit(
         DataError: data that cannot be used.
         ResourceError: no right to write, too little memory or disk.
     """
-    from acclimate.runs.fit import Request
     from acclimate.runs.fit import fit as run_fit
+    from acclimate.runs.planning import Request
     from acclimate.runs.show import Show
 
     if keep not in (None, "anyway"):

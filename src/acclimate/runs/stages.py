@@ -1,0 +1,458 @@
+"""The stages of a run, from the base to the verdict."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from acclimate.core.errors import DivergedError, InterruptedRunError
+from acclimate.core.files import replace_folder, write_atomic, write_json, write_jsonl
+from acclimate.data.examples import Example
+from acclimate.data.items import ItemRows
+from acclimate.data.pairs import PairTable, TextNumbers
+from acclimate.engine.checkpoint import CheckpointStore
+from acclimate.engine.loop import Callbacks, Progress, Trainer
+from acclimate.evaluation import (
+    ClassificationTask,
+    Encode,
+    Outcome,
+    RetrievalTask,
+    Task,
+    evaluate_together,
+)
+from acclimate.evaluation.classification import classification_metrics
+from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
+from acclimate.methods.delta import write_delta
+from acclimate.model.bases import fingerprint
+from acclimate.model.store import save_encoder
+from acclimate.model.surgery import parts
+from acclimate.recipe.read import write_recipe
+from acclimate.recipe.tree import Recipe
+from acclimate.report.build import write_report
+from acclimate.runs.adaptation import DomainTexts, Reporting, adapt
+from acclimate.runs.beside import prompted
+from acclimate.runs.card import model_card
+from acclimate.runs.machine import environment
+from acclimate.runs.merging import blend, choose_share, dev_scores
+from acclimate.runs.mining import Mining, others_of
+from acclimate.runs.planning import Request, encode_as, load_base, plan_for
+from acclimate.runs.prepare import Prepared, write_prepared
+from acclimate.runs.regularizers import write_importance
+from acclimate.runs.scores import Scored, judged, scored, told_of_queries
+from acclimate.runs.shift import distance_of_domains
+from acclimate.runs.show import Show
+from acclimate.runs.stopping import Stop
+from acclimate.runs.training import Sizes, TaskRows, build_trainer, heads_of
+from acclimate.runs.vocabulary import Vocabulary
+from acclimate.runs.weighing import weighed
+from acclimate.runs.workspace import MetricsLog, Workspace
+
+if TYPE_CHECKING:
+    from acclimate.model.encoder import Encoder
+
+SCHEMA = 1
+_SMALLER = 0.5  # of the model's weights; what trained more is no delta that anybody would keep beside it
+
+
+class Stages:
+    """The stages of one run, each of which can be repeated after an interruption."""
+
+    def __init__(self, request: Request, workspace: Workspace, base: Path, prepared: Prepared, show: Show) -> None:
+        self.request, self.workspace, self.prepared, self.show = request, workspace, prepared, show
+        self.base = base
+        self.encoder = self._load_base()
+        self._vocabulary = self._vocabulary_of(request.recipe)
+        self._texts = self._texts_of(request.recipe)
+        self._adapted: dict[str, Any] = {}
+        self.plan = plan_for(request.recipe, base, prepared, self.encoder, self._vocabulary)
+        self.recipe = self.plan.recipe
+        self._mining = self._mining_of(self.recipe)
+
+    def execute(self) -> dict[str, Any]:
+        """All stages in order."""
+        self._write_start()
+        source = self._source_rows()
+        train = self._with_negatives()
+        before = self._score_base()
+        domains = self._distance_of_base()
+        self._add_words()
+        self._adapt()
+        trainer, sizes, progress = self._train(train, source)
+        failed = progress.diverged and progress.best_step < 0  # nothing finite was left: the base stands for the result
+        if failed:
+            merged: dict[str, Any] = {"alpha": 0.0, "trials": []}
+            self.encoder = self._load_base()
+            after = before
+        else:
+            merged = self._merge(trainer)
+            self.encoder.heads = heads_of(trainer.unit)  # a head of the base's vectors would not tell these apart
+            self._write_delta(trainer, sizes)
+            self.plan.decided.method.fold(self.encoder)
+            self.show.stage("after", "scoring the tuned model")
+            after = scored(self.prepared, self._encode)
+        self._leave_importance(trainer)
+        scores = self._judge(before, after, progress, sizes, merged)
+        if domains:
+            scores["domains"] = {"before": domains, "after": domains if failed else self._distance()}
+        self._save(scores, before.test, after.test)
+        self.show.result(scores, self.workspace.path)
+        return scores
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _load_base(self) -> "Encoder":
+        return load_base(self.request.recipe, self.base)
+
+    def _mining_of(self, recipe: Recipe) -> Mining | None:
+        miner, prepared, seed = recipe.data.mining, self.prepared, recipe.training.seed
+        if miner == "none" or isinstance(prepared.train, ItemRows):
+            return None
+        return Mining(miner, prepared.train, others_of(prepared), self.workspace, seed, self.plan.decided.device)
+
+    def _vocabulary_of(self, recipe: Recipe) -> Vocabulary | None:
+        settings, train = recipe.vocabulary, self.prepared.train
+        if settings == "none" or isinstance(train, ItemRows):  # of ids, the plan refuses it
+            return None
+        return Vocabulary(settings, train, self.encoder, self.workspace, recipe.training.seed)
+
+    def _texts_of(self, recipe: Recipe) -> DomainTexts | None:
+        settings, train = recipe.adaptation, self.prepared.train
+        if settings == "none" or isinstance(train, ItemRows):  # of ids, the plan refuses it
+            return None
+        return DomainTexts.of(settings, train)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the result beside recipe and data."""
+        return {} if self._texts is None else {"texts of adaptation": self._texts.sha256}
+
+    def _write_start(self) -> None:
+        path, prepared = self.workspace.path, self.prepared
+        write_atomic(path / "recipe.yaml", write_recipe(self.request.recipe))
+        write_atomic(path / "resolved.yaml", write_recipe(self.recipe))
+        write_json(
+            path / "environment.json", {**environment(), "command": self.request.command, "data": prepared.hashes}
+        )
+        if not (self.workspace.data / "profile.json").is_file():
+            lengths: Callable[[Sequence[str]], list[int]] = lambda texts: [  # noqa: E731
+                len(ids) for ids in self.encoder.tokenize(texts, None)
+            ]
+            write_prepared(self.workspace.data, prepared, lengths, self.plan.decided.max_length)
+        self.show.data(prepared)
+        self.show.plan(self.plan)
+
+    def _score_base(self) -> Scored:
+        known = Scored.kept(self.workspace.cache)
+        if known is not None:
+            return known
+        self.show.stage("before", "scoring the base")
+        before = scored(self.prepared, self._encode_base())
+        before.keep(self.workspace.cache)
+        self.show.scores(before.test.metrics, before.general.metrics.get("score"))
+        return before
+
+    def _distance_of_base(self) -> dict[str, dict[str, float]]:
+        """How well the base's vectors tell source from target, where something trains against that."""
+        if not any(regularizer.compares_domains for regularizer in self.plan.decided.regularizers):
+            return {}
+        kept = self.workspace.cache / "domains_before.json"
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_json(kept, self._distance())
+        found: dict[str, dict[str, float]] = json.loads(kept.read_text())
+        return found
+
+    def _distance(self) -> dict[str, dict[str, float]]:
+        prepared = self.prepared
+        assert prepared.source is not None
+        assert not isinstance(prepared.train, ItemRows)
+        return distance_of_domains(prepared.source.rows, prepared.train, self._encode)
+
+    def _evaluate_dev(self) -> dict[str, float]:
+        return evaluate_together(self.prepared.dev, self._dev_beside, self._encode_dev)
+
+    @property
+    def _dev_beside(self) -> dict[str, Task]:
+        return {name: task.dev for name, task in self.prepared.tasks.items()}
+
+    def _encode(self, texts: Sequence[str], role: str) -> np.ndarray:
+        """Test vectors are always float32, so that `evaluate` finds the same figures on any machine."""
+        return self.encoder.encode(texts, role, progress=self.show.encoding)
+
+    def _encode_base(self, base: "Encoder | None" = None) -> Encode:
+        """What encodes as the base does: the encoder, before it trains, or another one."""
+        return encode_as(base or self.encoder, self.base, self.show, known=self.recipe.training.cache)
+
+    def _encode_dev(self, texts: Sequence[str], role: str, encoder: "Encoder | None" = None) -> np.ndarray:
+        precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
+        vectors = (encoder or self.encoder).encode(texts, role, precision=precision)
+        if not np.isfinite(vectors).all():
+            raise DivergedError("vectors hold NaN or infinity", "take a smaller --lr")
+        return vectors
+
+    def _source_rows(self) -> Sequence[Example]:
+        """The rows of a source, each with what it counts, and behind its prompts."""
+        source, train, weighting = self.prepared.source, self.prepared.train, self.plan.decided.weighting
+        if source is None:
+            return ()
+        rows, data = source.rows, self.recipe.data
+        if weighting is not None and weighting != "none" and not isinstance(train, ItemRows):
+            self.show.stage("weigh", "looking how much rows of the source are like those of TRAIN")
+            seed = self.recipe.training.seed
+            rows = weighed(weighting, rows, train, self.workspace, self._encode_base(), seed)
+            self.show.weighed(json.loads((self.workspace.data / "weighting.json").read_text()))
+        return prompted(rows, data.source_query_prompt, data.source_document_prompt)
+
+    def _with_negatives(self) -> Sequence[Example] | ItemRows:
+        """The training rows, with mined negatives where the recipe asks for them."""
+        if self._mining is None:
+            return self.prepared.train
+        self.show.stage("mine", "looking for wrong documents that look right")
+        train = self._mining.first(self._encode_base(), self.show.mining)
+        self.show.mined(json.loads((self.workspace.data / "mining.json").read_text()), self.workspace.data)
+        return train
+
+    def _add_words(self) -> None:
+        """Gives the base, which is scored by now, the new words that the recipe asks for."""
+        if self._vocabulary is not None:
+            self.show.stage("words", "words of the training rows become tokens")
+            precision: Literal["fp32", "bf16"] = "bf16" if self.plan.decided.precision == "bf16" else "fp32"
+            self.show.vocabulary(self._vocabulary.begin(self.encoder.to(self.plan.decided.device), precision))
+
+    def _adapt(self) -> None:
+        """Gets the base, with its new words, used to the texts of the domain where the recipe asks for it."""
+        settings, texts, limit = self.recipe.adaptation, self._texts, self.recipe.training.time_limit
+        if settings == "none" or texts is None:
+            return
+        self.show.stage("adapt", f"{settings.summary}; Ctrl-C stops and saves")
+        decided = self.plan.decided
+        self._adapted = adapt(
+            settings,
+            texts,
+            self.encoder.to(decided.device),
+            self.workspace,
+            max_length=decided.max_length,
+            precision="bf16" if decided.precision == "bf16" else "fp32",
+            seed=self.recipe.training.seed,
+            time_limit=math.inf if limit == "none" else limit / 2,
+            reporting=Reporting(self._evaluate_dev, self.show.adapting, self.show.say),
+        )
+        self.show.adapted(self._adapted)
+
+    def _renewal(self, table: PairTable, numbers: TextNumbers) -> Callable[[int], PairTable] | None:
+        return None if self._mining is None else self._mining.renewed(table, numbers, self._encode_dev, self.show.say)
+
+    def _untuned(self) -> Encode:
+        """What the base says, while the encoder becomes another."""
+        self.show.say("        the base says of every text what it holds near")
+        base = self._load_base()
+        return self._encode_base(base.to(self.plan.decided.device))
+
+    def _train(self, train: Sequence[Example] | ItemRows, source: Sequence[Example]) -> tuple[Trainer, Sizes, Progress]:
+        checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
+        stop = Stop()
+        log: list[MetricsLog] = []
+        callbacks = Callbacks(
+            evaluate=self._evaluate_dev,
+            log=lambda record: (log[0].append(record), self.show.record(record))[0],  # type: ignore[func-returns-value]
+            stop=stop.reason,
+        )
+        trainer, sizes = build_trainer(
+            self.plan,
+            self.encoder,
+            self.prepared.kind,
+            train,
+            self.workspace,
+            callbacks,
+            checkpoints,
+            self.show.say,
+            self._untuned,
+            self._renewal,
+            source,
+            () if self.prepared.replay is None else self.prepared.replay.rows,
+            [TaskRows(name, task.dataset.kind, task.train) for name, task in self.prepared.tasks.items()],
+            spent=self._adapted.get("seconds", 0.0),
+        )
+        base = self._other_end(trainer)
+        self._base_weights = base
+        if trainer.restore():
+            self.show.say(f"resuming at step {trainer.progress.step} of {sizes.steps}")
+        log.append(MetricsLog(self.workspace.metrics, trainer.progress.records))
+        self.show.training(sizes, trainer.progress.step)
+        try:
+            with stop.listening():
+                progress = trainer.train()
+        finally:
+            log[0].close()
+            self.show.trained()
+        if not progress.finished:
+            raise InterruptedRunError(
+                f"stopped and saved at step {progress.step} of {sizes.steps}", "run the same command to go on"
+            )
+        return trainer, sizes, progress
+
+    def _other_end(self, trainer: Trainer) -> dict[str, torch.Tensor]:
+        """What tuned weights are averaged with: those that training starts from.
+
+        Where an adaptation has changed the base, and all that it changed trains, they are the base's own.
+        """
+        start = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+        if self._averages_with_base(trainer):
+            own = dict(self._load_base().to(self.plan.decided.device).named_parameters())
+            start |= {name: own[name].detach() for name in start.keys() & own.keys()}
+        return start
+
+    def _averages_with_base(self, trainer: Trainer) -> bool:
+        """Whether a share of 0 of the tuned weights is the base."""
+        if self._vocabulary is not None or not self.plan.decided.method.starts_as_base:
+            return False
+        return not self._adapted or parts(self.encoder).tunable.keys() <= trainer.parameters.keys()
+
+    def _merge(self, trainer: Trainer) -> dict[str, Any]:
+        """Leaves the weights between base and tuned that dev prefers in the encoder; what `scores.json` says of it."""
+        wanted = self.recipe.evaluation.merge
+        base = self._base_weights
+        tuned = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+        if wanted != "auto":
+            blend(trainer.parameters, base, tuned, float(wanted))
+            return {"alpha": float(wanted), "trials": []}
+        self.show.stage("merge", "choosing how much of the tuned weights to keep")
+        prepared, keep = self.prepared, self.plan.decided.keep_best
+
+        def score(encoder: "Encoder | None" = None) -> tuple[float, float]:
+            reading = (encoder or self.encoder).reading
+            encode = partial(self._encode_dev, encoder=encoder)
+            return dev_scores(prepared.dev, keep, prepared.general_dev, encode, reading, self._dev_beside)
+
+        if self._averages_with_base(trainer):
+            blend(trainer.parameters, base, tuned, 0.0)
+            of_base = score()
+        else:
+            of_base = score(self._load_base().to(self.plan.decided.device))
+        curve = choose_share(
+            trainer.parameters,
+            base,
+            tuned,
+            score,
+            metric=keep,
+            of_base=of_base,
+            drop_limit=self.recipe.evaluation.general_drop_limit,
+        )
+        self.show.merged(curve, general=bool(prepared.general_dev))
+        return curve.as_dict()
+
+    def _write_delta(self, trainer: Trainer, sizes: Sizes) -> None:
+        """What trained, where that is less than the model. Before it is folded in: then it is no part of its own."""
+        if self._adapted:
+            return  # what trained is no change of the base alone
+        if sizes.trainable_parameters < _SMALLER * sum(p.numel() for p in self.encoder.parameters()):
+            base = {"name": self.recipe.base, "fingerprint": fingerprint(self.base)}
+            own = {id(p) for p in self.encoder.parameters()}
+            of_encoder = {name: p for name, p in trainer.parameters.items() if id(p) in own}
+            write_delta(self._delta, self.plan.decided.method, self.encoder, of_encoder, base)
+
+    def _leave_importance(self, trainer: Trainer) -> None:
+        recipe = self.recipe
+        about = {
+            "base": recipe.base,
+            "base_fingerprint": fingerprint(self.base),
+            "method": self.plan.decided.method.kind,
+            "seed": f"{recipe.training.seed}",
+        }
+        if write_importance(trainer.unit, self.workspace.importance, about):
+            self.show.say(f"        how much each weight matters is in {self.workspace.importance}")
+
+    @property
+    def _delta(self) -> Path:
+        """Where the delta waits for the verdict."""
+        return self.workspace.cache / "delta"
+
+    def _judge(
+        self,
+        before: Scored,
+        after: Scored,
+        progress: Progress,
+        sizes: Sizes,
+        merged: dict[str, Any],
+    ) -> dict[str, Any]:
+        limit = self.recipe.evaluation.general_drop_limit
+        found, verdict = judged(
+            before,
+            after,
+            seed=self.recipe.training.seed,
+            general_drop_limit=limit,
+            strict=self.request.strict,
+            diverged=progress.diverged,
+        )
+        total = sum(p.numel() for p in self.encoder.parameters())
+        return {
+            "schema": SCHEMA,
+            "method": self.plan.decided.method.kind,
+            "base": self.recipe.base,
+            "primary_metric": before.test.main_metric,
+            **found,
+            **({"adaptation": self._adapted} if self._adapted else {}),
+            **self._scores_of_heads(),
+            "merge": merged,
+            "cost": {
+                "train_seconds": round(progress.seconds, 3),
+                "examples_per_second": round(progress.examples / max(progress.seconds, 1e-9), 3),
+                "steps": progress.step,
+                "best_step": progress.best_step,
+                **({"closure_calls": progress.closure_calls} if progress.closure_calls else {}),
+                "peak_memory_bytes": peak_memory_bytes(),
+                "trainable_parameters": sizes.trainable_parameters,
+                "total_parameters": total,
+                "delta_bytes": model_bytes(self._delta) if self._delta.is_dir() else 4 * sizes.trainable_parameters,
+                "model_bytes": 4 * total,
+            },
+            "gate": {
+                "verdict": verdict.verdict,
+                "passed": verdict.passed,
+                "reasons": [*verdict.reasons, *self._about_the_test()],
+                "general_drop_limit": limit,
+            },
+        }
+
+    def _about_the_test(self) -> list[str]:
+        synthetic = self.prepared.synthetic
+        if synthetic is None or synthetic.test is None:
+            return []
+        return ["these are queries made of the texts themselves, so what users ask is not tested: --test would"]
+
+    def _scores_of_heads(self) -> dict[str, Any]:
+        """What each head of the tuned model makes of the test texts."""
+        prepared, found = self.prepared, {}
+        for name in self.encoder.heads:
+            task = prepared.tasks[name].test if name in prepared.tasks else prepared.test
+            if isinstance(task, ClassificationTask):
+                metrics = classification_metrics(self.encoder.predict(task.test_texts, name), task.test_labels)
+                told = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
+                self.show.say(f"head {name} on test: {told}")
+                found[name] = metrics
+        return {"heads": found} if found else {}
+
+    def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
+        """Writes the models, then the figures, then the report; removes what only training needed."""
+        workspace, request = self.workspace, self.request
+        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=self.encoder.standard)
+        tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
+        if tuned_wins:
+            save_encoder(self.encoder, workspace.model, card)
+            if self._delta.is_dir():
+                replace_folder(self._delta, workspace.delta)
+        else:
+            if scores["merge"]["alpha"]:
+                save_encoder(self.encoder, workspace.rejected, card)
+            save_encoder(self._load_base(), workspace.model)
+        scores["cost"]["model_bytes"] = model_bytes(workspace.model)
+        if isinstance(self.prepared.test, RetrievalTask):
+            write_jsonl(workspace.data / "queries.jsonl", told_of_queries(self.prepared.test, before, after))
+        write_json(workspace.scores, scores)
+        write_report(workspace.path)
+        workspace.remove_working_files()
