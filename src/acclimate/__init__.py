@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         load_adapter,
         load_deltas,
         merge,
+        plan,
     )
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
@@ -39,6 +40,7 @@ __all__ = [
     "load_adapter",
     "load_deltas",
     "merge",
+    "plan",
 ]
 
 _HOMES = {
@@ -56,6 +58,7 @@ _HOMES = {
     "load_adapter": "acclimate.api",
     "load_deltas": "acclimate.api",
     "merge": "acclimate.api",
+    "plan": "acclimate.api",
 }
 
 

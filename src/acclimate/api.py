@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from acclimate.model.adapter_folder import VectorAdapter
     from acclimate.model.encoder import Encoder
+    from acclimate.recipe.tree import Recipe
 
 
 _ENDLESS = 10_000  # epochs: no machine trains so many before the time is over
@@ -304,38 +305,30 @@ def fit(
 
     if keep not in (None, "anyway"):
         raise UsageError(f"keep={keep!r} is unknown", "write --keep anyway, or leave it out")
-    paths: dict[str, Any] = {"dev": dev, "test": test, "general": general, "source": source}
-    for name, value in paths.items():
-        if value is not None and not isinstance(value, str | Path):
-            problem = f"{name} is a {type(value).__name__}, and it takes the path of a file or folder"
-            raise UsageError(problem, "write the rows to a file, one JSON object a line")
-    values: dict[str, Any] = {
+    options: dict[str, Any] = {
         "base": base,
-        "data.dev": dev,
-        "data.test": test,
-        "data.general": general,
-        "data.source": source,
-        "data.columns": dict(columns) if columns else None,
-        "data.query_prompt": query_prompt,
-        "data.document_prompt": document_prompt,
+        "dev": dev,
+        "test": test,
+        "general": general,
+        "source": source,
         "method": method,
-        "training.epochs": epochs,
-        "training.time_limit": time_limit,
-        "training.lr": lr,
-        "training.batch_size": batch_size,
-        "training.max_length": max_length,
-        "training.precision": precision,
-        "training.device": device,
-        "training.seed": seed,
-        "training.cache": False if no_cache else None,
+        "epochs": epochs,
+        "time_limit": time_limit,
+        "lr": lr,
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "precision": precision,
+        "device": device,
+        "seed": seed,
+        "columns": columns,
+        "query_prompt": query_prompt,
+        "document_prompt": document_prompt,
+        "no_cache": no_cache,
     }
-    given = {key: str(v) if isinstance(v, Path) else v for key, v in values.items() if v is not None}
-    if isinstance(train, str | Path):
-        given["data.train"] = str(train)
     folder = _folder(train, out)
     request = Request(
         source=train,
-        recipe=read_recipe(Path(recipe) if recipe else None, settings, given),
+        recipe=_recipe(train, recipe, settings, options),
         out=folder,
         command=command,
         keep_anyway=keep == "anyway",
@@ -343,6 +336,86 @@ def fit(
         restart=restart,
     )
     return Run(folder, run_fit(request, Show(quiet=quiet, json=json)))
+
+
+def plan(
+    train: Any,
+    *,
+    recipe: str | Path | None = None,
+    settings: Sequence[str] = (),
+    quiet: bool = True,
+    json: bool = False,
+    command: str = "acclimate.plan(...)",
+    **options: Any,
+) -> dict[str, Any]:
+    """What `fit` would do with the same arguments, why, and what it would cost; nothing is trained or kept.
+
+    Args:
+        train: as in `fit`.
+        recipe: as in `fit`.
+        settings: as in `fit`.
+        quiet: print nothing.
+        json: print for people on standard error.
+        command: stands where a run has its own.
+        options: what else of `fit` decides what a run does: ``base``, ``dev``, ``method``, ``epochs``, ...
+
+    Returns:
+        what ``acclimate plan --json`` prints: ``method``, ``reasons``, ``warnings``, ``notes``, ``rows``, ``recipe``
+        with nothing left to ``auto``, ``cost`` (seconds by stage, bytes of memory and disk, as a rehearsal on a few
+        rows tells them), and with a source ``shift``.
+
+    Raises:
+        UsageError: a setting that is wrong or cannot act.
+        DataError: data that cannot be used.
+    """
+    from acclimate.runs.plan import plan as run_plan
+    from acclimate.runs.planning import Request
+    from acclimate.runs.show import Show
+
+    request = Request(train, _recipe(train, recipe, settings, options), Path(), command)
+    return run_plan(request, Show(quiet=quiet, json=json))
+
+
+_KEYS = {
+    "base": "base",
+    "dev": "data.dev",
+    "test": "data.test",
+    "general": "data.general",
+    "source": "data.source",
+    "columns": "data.columns",
+    "query_prompt": "data.query_prompt",
+    "document_prompt": "data.document_prompt",
+    "method": "method",
+    "epochs": "training.epochs",
+    "time_limit": "training.time_limit",
+    "lr": "training.lr",
+    "batch_size": "training.batch_size",
+    "max_length": "training.max_length",
+    "precision": "training.precision",
+    "device": "training.device",
+    "seed": "training.seed",
+    "no_cache": "training.cache",
+}
+"""What a recipe calls the arguments that stand for one of its values."""
+
+
+def _recipe(train: Any, recipe: str | Path | None, settings: Sequence[str], options: Mapping[str, Any]) -> "Recipe":
+    """The recipe that the arguments of a call make."""
+    for name in options:
+        if name not in _KEYS:
+            raise UsageError(f"{name} decides nothing here", f"known are {', '.join(sorted(_KEYS))}")
+    for name in ("dev", "test", "general", "source"):
+        value = options.get(name)
+        if value is not None and not isinstance(value, str | Path):
+            problem = f"{name} is a {type(value).__name__}, and it takes the path of a file or folder"
+            raise UsageError(problem, "write the rows to a file, one JSON object a line")
+    values = {key: options.get(name) for name, key in _KEYS.items()}
+    values["training.cache"] = False if options.get("no_cache") else None
+    values["data.columns"] = dict(options.get("columns") or {}) or None
+    given = {key: str(v) if isinstance(v, Path) else v for key, v in values.items() if v is not None}
+    if isinstance(train, str | Path):
+        given["data.train"] = str(train)
+    return read_recipe(Path(recipe) if recipe else None, settings, given)
 
 
 def fit_vectors(

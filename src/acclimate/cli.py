@@ -30,14 +30,17 @@ Dev = Annotated[Path | None, typer.Option(help="Dev data. [a leak-free share of 
 Test = Annotated[Path | None, typer.Option(help="Test data. [a leak-free share of TRAIN]")]
 Source = Annotated[Path | None, typer.Option(help="Labeled data from another domain, to learn from too.")]
 General = Annotated[Path | None, typer.Option(help="What must not be forgotten. [the built-in probe]")]
+Method = Annotated[str | None, typer.Option(help="What trains. [auto]")]
 RecipeFile = Annotated[Path | None, typer.Option(help="A YAML recipe.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting of the recipe, key.path=value.")]
 Epochs = Annotated[float | None, typer.Option(help="Passes over the data. [auto]")]
 TimeLimit = Annotated[str | None, typer.Option(help="Training ends then (90s, 10m, 1.5h); scoring comes on top.")]
+LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate. [auto]")]
 BatchSize = Annotated[int | None, typer.Option(help="Rows a step. [64]")]
 MaxLength = Annotated[int | None, typer.Option(help="Tokens at which texts are cut in training. [auto]")]
 Precision = Annotated[str | None, typer.Option(help="fp32, bf16, fp16 or auto.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random. [42]")]
 QueryPrompt = Annotated[str | None, typer.Option(help="Text put before every query.")]
 DocumentPrompt = Annotated[str | None, typer.Option(help="Text put before every document.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no states of frozen blocks and no vectors on disk.")]
@@ -69,17 +72,17 @@ def fit(
     test: Test = None,
     general: General = None,
     source: Source = None,
-    method: Annotated[str | None, typer.Option(help="What trains. [auto]")] = None,
+    method: Method = None,
     recipe: RecipeFile = None,
     set_: Settings = None,
     epochs: Epochs = None,
     time_limit: TimeLimit = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate. [auto]")] = None,
+    lr: LearningRate = None,
     batch_size: BatchSize = None,
     max_length: MaxLength = None,
     precision: Precision = None,
     device: Device = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random. [42]")] = None,
+    seed: Seed = None,
     columns: Columns = "",
     query_prompt: QueryPrompt = None,
     document_prompt: DocumentPrompt = None,
@@ -128,6 +131,66 @@ def fit(
     if json:
         _print_json(run.scores)
     raise typer.Exit(0 if run.scores["gate"]["passed"] else 3)
+
+
+@app.command()
+def plan(
+    train: Annotated[Path, typer.Argument(help="Your examples: a file or folder.", show_default=False)],
+    base: Base = None,
+    dev: Dev = None,
+    test: Test = None,
+    general: General = None,
+    source: Source = None,
+    method: Method = None,
+    recipe: RecipeFile = None,
+    set_: Settings = None,
+    epochs: Epochs = None,
+    time_limit: TimeLimit = None,
+    lr: LearningRate = None,
+    batch_size: BatchSize = None,
+    max_length: MaxLength = None,
+    precision: Precision = None,
+    device: Device = None,
+    seed: Seed = None,
+    columns: Columns = "",
+    query_prompt: QueryPrompt = None,
+    document_prompt: DocumentPrompt = None,
+    no_cache: NoCache = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say what fit would do with the same options, why, and what it would cost, without training."""
+    from acclimate.api import plan as run_plan
+
+    document = run_plan(
+        train,
+        base=base,
+        dev=dev,
+        test=test,
+        general=general,
+        source=source,
+        method=method,
+        recipe=recipe,
+        settings=set_ or [],
+        epochs=epochs,
+        time_limit=time_limit,
+        lr=lr,
+        batch_size=batch_size,
+        max_length=max_length,
+        precision=precision,
+        device=device,
+        seed=seed,
+        columns=_columns(columns),
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+        no_cache=no_cache,
+        quiet=quiet,
+        json=json,
+        command=_command(),
+    )
+    if json:
+        _print_json(document)
 
 
 @app.command()

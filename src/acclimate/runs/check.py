@@ -69,7 +69,7 @@ def check_data(
             show.say(f"{len(source.rejected)} rows of {source.name} cannot be used, the first: {source.rejected[0]}")
         shift = measure_shift(dataset, source, encoder, show.encoding)
         document["shift"] = {"against": str(against), "sha256": source.sha256, "base": base or _BASE, **shift}
-        show.shift(document)
+        show.shift(document["name"], str(against), base or _BASE, shift)
     try:
         if dataset.rejected:
             write_quarantine(rejects, dataset.rejected)

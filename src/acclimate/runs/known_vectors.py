@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -53,10 +53,7 @@ class KnownVectors:
     def encode(self, texts: Sequence[str], role: str) -> NDArray[np.float32]:
         """float32 [N, D], what ``encoder.encode`` gives in fp32."""
         vectors = np.empty((len(texts), self._encoder.dimension), dtype=np.float32)
-        for start in range(0, len(texts), CHUNK):
-            chunk = texts[start : start + CHUNK]
-            path = self._folder / f"{self._key(chunk, role)}.f32"
-            found = self._read(path, len(chunk))
+        for start, chunk, path, found in self._parts(texts, role):
             if found is None:
                 found = self._encoder.encode(chunk, role)
                 self._keep(path, found)
@@ -64,6 +61,24 @@ class KnownVectors:
             if self._progress is not None:
                 self._progress(start + len(chunk), len(texts))
         return vectors
+
+    def known(
+        self, texts: Sequence[str], role: str, otherwise: Callable[[Sequence[str]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """The same, with something else in the place of what `encode` would have to find; that is not kept."""
+        vectors = np.empty((len(texts), self._encoder.dimension), dtype=np.float32)
+        for start, chunk, _, found in self._parts(texts, role):
+            vectors[start : start + len(chunk)] = otherwise(chunk) if found is None else found
+        return vectors
+
+    def _parts(
+        self, texts: Sequence[str], role: str
+    ) -> Iterator[tuple[int, Sequence[str], Path, NDArray[np.float32] | None]]:
+        """Texts as they lie in the files: where they begin, these, their file, and its vectors if it has them."""
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            path = self._folder / f"{self._key(chunk, role)}.f32"
+            yield start, chunk, path, self._read(path, len(chunk))
 
     def _key(self, texts: Sequence[str], role: str) -> str:
         digest = hashlib.sha256(self._about.encode())

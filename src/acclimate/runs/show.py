@@ -121,10 +121,9 @@ class Show:
             place = ":".join(str(rejected[key]) for key in ("file", "line", "column") if rejected[key] is not None)
             self.say(f"set aside: {place}: {rejected['reason']}")
 
-    def shift(self, document: Mapping[str, Any]) -> None:
+    def shift(self, name: str, against: str, base: str, shift: Mapping[str, Any]) -> None:
         """How far the data that was looked at lies from other data."""
-        shift = document["shift"]
-        self.say(f"shift of {document['name']} from {shift['against']}, by {shift['base']}")
+        self.say(f"shift of {name} from {against}, by {base}")
         sides = {kind: shift[kind] for kind in ("queries", "documents") if kind in shift}
         table = Table(header_style="bold")
         for name in ("", *sides):
@@ -142,6 +141,19 @@ class Show:
                 self.say(f"        {reason}")
         for warning in plan.warnings:
             self.say(f"warning: {warning}")
+
+    def cost(self, cost: Mapping[str, Any]) -> None:
+        """What a run is expected to take."""
+        self.say(
+            f"        about {_duration(cost['total_seconds'])}, {_duration(cost['train_seconds'])} of it for about "
+            f"{cost['steps']} steps that train {cost['trainable_parameters']:,} of {cost['total_parameters']:,} weights"
+        )
+        told = ", ".join(f"{stage} {_duration(seconds)}" for stage, seconds in cost["seconds"].items())
+        self.say(f"        by stage: {told}")
+        memory, disk, model = (cost[name] / 1e9 for name in ("peak_memory_bytes", "disk_bytes", "model_bytes"))
+        self.say(f"        memory {memory:.1f} GB, disk {disk:.1f} GB while it runs, {model:.2f} GB for the model")
+        rehearsed = "{steps} steps on {rows} rows".format_map(cost["rehearsed"])
+        self.say(f"        as a rehearsal with {rehearsed} tells, on this machine as it is now")
 
     def scores(self, metrics: Mapping[str, float], general: float | None) -> None:
         """The base's figures."""
@@ -376,6 +388,13 @@ def _cells(title: str, part: Mapping[str, Any], name: str) -> list[str]:
     low, high = delta["ci95"]
     numbers = [f"{part[side][name]:.4f}" for side in ("before", "after")]
     return [title, *numbers, f"{delta['value']:+.4f}", f"{low:+.4f} .. {high:+.4f}"]
+
+
+def _duration(seconds: float) -> str:
+    """As 40 s, 3 min, 1.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _number(value: float | None) -> str:
