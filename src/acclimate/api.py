@@ -135,34 +135,52 @@ def check(
     data: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
-    fix: bool = False,
-    out: str | Path | None = None,
+    dev: str | Path | None = None,
+    test: str | Path | None = None,
     against: str | Path | None = None,
     base: str | Path | None = None,
+    max_length: int | None = None,
+    fix: bool = False,
+    drop_suspects: bool = False,
+    out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Profiles a file, sets bad rows aside in ``STEM.quarantine.jsonl`` beside it, with ``fix`` writes a cleaned copy.
 
-    ``out`` names another file for the bad rows. With ``against``, data of another domain, it measures how far the file
-    lies from that (`acclimate.evaluation.shift`), with the tokens and vectors of ``base``.
+    Args:
+        data: the file or folder.
+        columns: role -> column name.
+        dev: data that is scored; what of it ``data`` has is told, and is not in the copy.
+        test: likewise.
+        against: data of another domain: how far the file lies from it is measured (`acclimate.evaluation.shift`).
+        base: the model whose tokens are counted and whose vectors are looked at.
+        max_length: tokens at which texts are cut; that of the base by default.
+        fix: writes ``STEM.fixed.jsonl``, without what is certainly wrong.
+        drop_suspects: leaves out of it what is perhaps wrong too.
+        out: another file for the bad rows.
 
     Returns:
-        what ``acclimate check --json`` prints: rows, roles, lengths, problems, shift.
+        what ``acclimate check --json`` prints: rows, roles, lengths, problems, leaks, shift.
 
     Raises:
-        UsageError: ``columns`` names no role or no column, or there is no such base.
+        UsageError: ``columns`` names no role or no column, there is no such base, or an argument that cannot act.
         DataError: nothing usable, or too few texts to tell a shift.
     """
-    from acclimate.runs.check import check_data
+    from acclimate.runs.check import CheckRequest, check_data
 
-    return check_data(
-        Path(data),
+    dev, test, against, out = (Path(path) if path else None for path in (dev, test, against, out))
+    request = CheckRequest(
+        data=Path(data),
         columns=columns or {},
-        fix=fix,
-        out=Path(out) if out else None,
-        quiet=True,
-        against=Path(against) if against else None,
+        dev=dev,
+        test=test,
+        against=against,
         base=str(base) if base else None,
+        max_length=max_length,
+        fix=fix,
+        drop_suspects=drop_suspects,
+        out=out,
     )
+    return check_data(request, quiet=True)
 
 
 def compare(

@@ -311,21 +311,37 @@ def report(
 @app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
+    base: Annotated[str | None, typer.Option(help="A model whose tokens and vectors are looked at too.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Test data: what DATA knows of it.")] = None,
+    dev: Annotated[Path | None, typer.Option(help="Dev data: likewise.")] = None,
     against: Annotated[Path | None, typer.Option(help="Data of another domain: how far DATA lies from it.")] = None,
-    base: Annotated[str | None, typer.Option(help="Whose tokens and vectors are looked at. [all-MiniLM-L6-v2]")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens at which texts are cut. [the base's]")] = None,
     columns: Columns = "",
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy beside the file.")] = False,
+    drop_suspects: Annotated[
+        bool, typer.Option("--drop-suspects", help="Leave out of it what is perhaps wrong too.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Quarantine. [STEM.quarantine.jsonl beside DATA]")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Read and profile data, list its problems, set bad rows aside."""
-    from acclimate.runs.check import check_data
+    from acclimate.runs.check import CheckRequest, check_data
 
-    document = check_data(
-        data, columns=_columns(columns), fix=fix, out=out, quiet=quiet or json, against=against, base=base
+    request = CheckRequest(
+        data=data,
+        columns=_columns(columns),
+        dev=dev,
+        test=test,
+        against=against,
+        base=base,
+        max_length=max_length,
+        fix=fix,
+        drop_suspects=drop_suspects,
+        out=out,
     )
+    document = check_data(request, quiet=quiet or json)
     if json:
         _print_json(document)
 

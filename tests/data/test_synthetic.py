@@ -132,7 +132,7 @@ def test_titles_are_read_apart_and_written_again(tmp_path: Path) -> None:
     assert [(e.title, e.text) for e in examples] == [
         ("Mend a tire", f"Mend a tire Take off number {n}.") for n in range(3)
     ]
-    from acclimate.data.check import fixed_rows
+    from acclimate.data.cleaning import cleaned
 
-    again = read([dict(row) for row in fixed_rows(read(rows))]).examples
+    again = read([dict(row) for row in cleaned(read(rows).examples).rows]).examples
     assert [(e.title, normalized(e.text)) for e in again] == [(e.title, normalized(e.text)) for e in examples]

@@ -20,21 +20,39 @@ from acclimate.data.scripts import script_shares
 _SHOWN = 20
 _MAX_LABELS = 100
 _TOKENIZED = 4096  # texts at one time
+_LONGEST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Problem:
-    """Rows that share a defect. ``rows`` are positions among the examples, the telling ones first."""
+class Problem:
+    """Rows that share a defect.
+
+    Attributes:
+        kind: its name in scripts, one of `ORDER`.
+        what: is wrong with them.
+        rows: [R] positions among the examples, the telling ones first.
+        remedy: what would help.
+    """
 
     kind: str
     what: str
     rows: NDArray[np.int64]
+    remedy: str
+
+
+ORDER = (
+    "leak", "contradiction", "query_is_positive", "negative_is_positive", "damaged", "false_negative", "weak_pair",
+    "near_leak", "truncated_positive", "truncated_text", "truncated_query", "truncated_negative", "near_positive",
+    "single_label", "duplicate", "near_duplicate", "same_query",
+)  # fmt: skip
+"""All kinds of problems, what matters most first."""
 
 
 def profile(
     dataset: Dataset,
     token_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None,
     max_length: int | None = None,
+    found: Sequence[Problem] = (),
 ) -> dict[str, Any]:
     """Describes a data set.
 
@@ -42,20 +60,25 @@ def profile(
         dataset: what was read.
         token_lengths: texts -> their lengths in tokens, special tokens included.
         max_length: tokens beyond which the model cuts texts off.
+        found: problems that others found.
 
     Returns:
         A JSON-able dict: ``rows`` (total, kept, rejected), ``kind``, ``roles``, ``unused``, ``lengths`` by role
-        (characters and tokens: p50, p95, max; ``truncated``: share beyond max_length), ``scripts`` by role (shares of
-        letters), ``labels``, ``scores``, ``queries`` and ``documents`` (distinct), ``near_duplicates``, ``problems``
-        (kind, what, rows, first places), ``worst`` (rows with the most and rarest problems: file, line, id, problems),
+        (characters and tokens: p50, p95, max; ``longest``: file, line, id and length of some; ``truncated``:
+        share beyond max_length), ``scripts`` by role (shares of letters), ``labels`` (``distinct``, ``effective``: exp
+        of the entropy, ``counts``, ``smallest``, ``largest``, ``single``: labels of one row), ``scores``, ``queries``
+        and ``documents`` (distinct), ``near_duplicates``, ``problems`` (kind, what, rows, remedy, the worst places;
+        what matters most first), ``worst`` (rows with the most and rarest problems: file, line, id, problems),
         ``rejected`` (counts by reason, first places).
     """
     examples = dataset.examples
-    described = {role: _lengths(_texts(examples, role), token_lengths, max_length) for role in _TEXTS}
-    lengths = {role: found for role, found in described.items() if found is not None}
+    measured = {role: _Lengths(examples, texts_of, token_lengths) for role, texts_of in _TEXTS.items()}
+    lengths = {role: of_role.described(dataset, max_length) for role, of_role in measured.items() if len(of_role)}
+    cut = (measured[role].cut(role, max_length) for role in lengths)
     keys = _Keys(examples)
     duplicates = _near(examples)
-    problems = [problem for problem in _problems(examples, keys, duplicates) if len(problem.rows)]
+    all_problems = [*found, *_problems(examples, keys, duplicates), *cut]
+    problems = sorted((p for p in all_problems if len(p.rows)), key=lambda problem: ORDER.index(problem.kind))
     return {
         "schema": 1,
         "name": dataset.name,
@@ -88,32 +111,6 @@ def profile(
 def write_quarantine(path: Path, rejected: Sequence[Rejected]) -> None:
     """Writes the rows that were set aside: one JSON object a line with file, line, column, reason and raw."""
     write_jsonl(path, (asdict(row) for row in rejected))
-
-
-def fixed_rows(dataset: Dataset) -> Sequence[dict[str, Any]]:
-    """The cleaned copy: kept rows without exact repetitions, under the standard column names.
-
-    Reading these rows gives the same examples again. Columns without a role are not in it.
-    """
-    first = numbered(keys_of(_content(example) for example in dataset.examples))[1]
-    return on_disk(dataset.examples).select(first).mapped(_as_row)
-
-
-def _as_row(example: Example) -> dict[str, Any]:
-    values: dict[str, Any] = {"id": example.id}
-    if example.query:
-        values["query"] = example.query
-        values["positive"] = example.positives[0] if len(example.positives) == 1 else list(example.positives)
-    if example.negatives:
-        values["negative"] = list(example.negatives)
-    if example.title:
-        values["title"] = example.title
-    if example.text:
-        values["text"] = example.text.removeprefix(f"{example.title} ") if example.title else example.text
-    for name in ("score", "label", "doc_id", "group", "domain", "task"):
-        if getattr(example, name) is not None:
-            values[name] = getattr(example, name)
-    return values if example.weight == 1.0 else values | {"weight": example.weight}
 
 
 def _content(example: Example) -> str:
@@ -155,22 +152,50 @@ def _texts(examples: Iterable[Example], role: str) -> Iterator[str]:
     return chain.from_iterable(map(_TEXTS[role], examples))
 
 
-def _lengths(
-    texts: Iterable[str], token_lengths: Callable[[Sequence[str]], Sequence[int]] | None, max_length: int | None
-) -> dict[str, Any] | None:
-    characters, tokens = array("q"), array("q")
-    # Some at a time: a tokenizer keeps far more of a text than its tokens until it is done.
-    for part in in_parts(texts, _TOKENIZED):
-        characters.extend(map(len, part))
-        tokens.extend(token_lengths(part) if token_lengths is not None else ())
-    if not characters:
-        return None
-    described: dict[str, Any] = {"count": len(characters), "characters": _quantiles(whole_numbers(characters))}
-    if token_lengths is not None:
-        described["tokens"] = _quantiles(whole_numbers(tokens))
-        if max_length is not None:
-            described["truncated"] = float(np.mean(whole_numbers(tokens) > max_length))
-    return described
+class _Lengths:
+    """How long the texts of a role are, and which rows have them."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        texts_of: Callable[[Example], tuple[str, ...]],
+        token_lengths: Callable[[Sequence[str]], Sequence[int]] | None,
+    ) -> None:
+        characters, tokens, rows = array("q"), array("q"), array("q")
+        owned = ((row, text) for row, example in enumerate(examples) for text in texts_of(example))
+        # Some at a time: a tokenizer keeps far more of a text than its tokens until it is done.
+        for part in in_parts(owned, _TOKENIZED):
+            texts = [text for _, text in part]
+            rows.extend(row for row, _ in part)
+            characters.extend(map(len, texts))
+            tokens.extend(token_lengths(texts) if token_lengths is not None else ())
+        self._characters, self._tokens, self._rows = map(whole_numbers, (characters, tokens, rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def described(self, dataset: Dataset, max_length: int | None) -> dict[str, Any]:
+        described: dict[str, Any] = {"count": len(self), "characters": _quantiles(self._characters)}
+        if len(self._tokens):
+            described["tokens"] = _quantiles(self._tokens)
+            if max_length is not None:
+                described["truncated"] = float(np.mean(self._tokens > max_length))
+        counted = self._tokens if len(self._tokens) else self._characters
+        places = np.argsort(-counted, kind="stable")[:_LONGEST].tolist()
+        unit = "tokens" if len(self._tokens) else "characters"
+        described["longest"] = [
+            place_of(dataset, int(self._rows[place])) | {unit: int(counted[place])} for place in places
+        ]
+        return described
+
+    def cut(self, role: str, max_length: int | None) -> Problem:
+        """The rows with texts that the model cuts, the longest first."""
+        beyond = np.flatnonzero(self._tokens > max_length) if max_length is not None else np.empty(0, np.int64)
+        rows = self._rows[beyond[np.argsort(-self._tokens[beyond], kind="stable")]]
+        first = np.sort(np.unique(rows, return_index=True)[1])
+        what = f"{role} longer than {max_length} tokens, the rest is not read"
+        remedy = "split the texts, or put what matters first, or raise --max-length if the base reads more"
+        return Problem(f"truncated_{role}", what, rows[first], remedy)
 
 
 def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
@@ -183,7 +208,15 @@ def _labels(examples: Sequence[Example]) -> dict[str, Any] | None:
     if not counts:
         return None
     common = counts.most_common()
-    return {"distinct": len(counts), "counts": dict(common[:_MAX_LABELS]), "smallest": common[-1][1]}
+    shares = np.array([count for _, count in common]) / counts.total()
+    return {
+        "distinct": len(counts),
+        "effective": round(float(np.exp(-(shares * np.log(shares)).sum())), 2),
+        "counts": dict(common[:_MAX_LABELS]),
+        "largest": common[0][1],
+        "smallest": common[-1][1],
+        "single": sum(count == 1 for _, count in common),
+    }
 
 
 def _scores(examples: Sequence[Example]) -> dict[str, float] | None:
@@ -214,22 +247,55 @@ def _known_alike(one: Example, other: Example) -> bool:
     return same_document or same_group or (bool(one.positives) and one.positives == other.positives)
 
 
-def _problems(examples: Sequence[Example], keys: _Keys, duplicates: NDArray[np.int64]) -> Iterator[_Problem]:
-    again = np.ones(len(examples), np.bool_)
-    again[numbered(keys.content)[1]] = False
-    yield _Problem("duplicate", "the same row again", np.flatnonzero(again))
+def _problems(examples: Sequence[Example], keys: _Keys, duplicates: NDArray[np.int64]) -> Iterator[Problem]:
+    yield Problem("duplicate", "the same row again", _again(keys.content), "--fix keeps the first")
     several = _disagreeing(examples, keys.query, _answers)
-    yield _Problem("same_query", "the same query with other positives", several)
+    remedy = "nothing to do where all are right: none is taken for wrong then"
+    yield Problem("same_query", "the same query with other positives", several, remedy)
     against = _disagreeing(examples, keys.pair, _verdict)
-    yield _Problem("contradiction", "the same text with another label or score", against)
-    yield _Problem("near_duplicate", "nearly the same text as in an unrelated row", np.unique(duplicates))
-    checks: tuple[tuple[str, str, Callable[[Example], bool]], ...] = (
-        ("query_is_positive", "query and positive are the same text", _query_is_positive),
-        ("negative_is_positive", "a text is both right and wrong for one query", _negative_is_positive),
-        ("damaged", "replacement characters from a wrong encoding", _damaged),
+    remedy = "keep the right one; --fix keeps none"
+    yield Problem("contradiction", "the same text with another label or score", against, remedy)
+    remedy = "no split parts them; leave one out where they say no more than the other"
+    yield Problem("near_duplicate", "nearly the same text as in an unrelated row", np.unique(duplicates), remedy)
+    checks: tuple[tuple[str, str, Callable[[Example], bool], str], ...] = (
+        ("query_is_positive", "query and positive are the same text", query_is_positive, "--fix takes it out"),
+        (
+            "negative_is_positive",
+            "a text is both right and wrong for one query",
+            lambda example: bool(right_and_wrong(example)),
+            "--fix takes it out of the negatives",
+        ),
+        ("damaged", "replacement characters from a wrong encoding", _damaged, "write them again from where they came"),
     )
-    for kind, what, wrong in checks:
-        yield _Problem(kind, what, np.flatnonzero(np.fromiter(map(wrong, examples), np.bool_, len(examples))))
+    for kind, what, wrong, remedy in checks:
+        rows = np.flatnonzero(np.fromiter(map(wrong, examples), np.bool_, len(examples)))
+        yield Problem(kind, what, rows, remedy)
+    remedy = "add texts of the label, or leave it out: nothing says what it goes with"
+    yield Problem("single_label", "no other text has the label", _alone(examples), remedy)
+
+
+def repeated(examples: Sequence[Example]) -> NDArray[np.int64]:
+    """The rows that say what an earlier one says."""
+    return _again(keys_of(map(_content, examples)))
+
+
+def contradicting(examples: Sequence[Example]) -> NDArray[np.int64]:
+    """The rows whose text, or pair of texts, has another label or score in another row."""
+    pairs = keys_of("\0".join(map(normalized, example.texts())) for example in examples)
+    return _disagreeing(examples, pairs, _verdict)
+
+
+def _again(keys: Keys) -> NDArray[np.int64]:
+    again = np.ones(len(keys), np.bool_)
+    again[numbered(keys)[1]] = False
+    return np.flatnonzero(again)
+
+
+def _alone(examples: Sequence[Example]) -> NDArray[np.int64]:
+    """The rows of labeled texts whose label no other row has."""
+    rows = np.flatnonzero(np.fromiter((bool(e.text) and e.label is not None for e in examples), np.bool_))
+    number = numbered(keys_of(str(example.label) for example in on_disk(examples).select(rows)))[0]
+    return rows[np.bincount(number)[number] == 1] if len(rows) else rows
 
 
 def _disagreeing(
@@ -255,31 +321,39 @@ def _verdict(example: Example) -> tuple[str | None, float | None]:
     return (example.label if example.text else None), example.score
 
 
-def _query_is_positive(example: Example) -> bool:
+def query_is_positive(example: Example) -> bool:
+    """Whether an answer is the query itself, where nothing says how alike the two are."""
     return example.score is None and normalized(example.query) in map(normalized, example.positives)
 
 
-def _negative_is_positive(example: Example) -> bool:
-    return bool(example.negatives) and not {*map(normalized, example.negatives)}.isdisjoint(
-        map(normalized, example.positives)
-    )
+def right_and_wrong(example: Example) -> set[str]:
+    """The negatives that are right answers of the same row."""
+    right = set(map(normalized, example.positives)) if example.negatives else set()
+    return {text for text in example.negatives if normalized(text) in right}
 
 
 def _damaged(example: Example) -> bool:
     return any("\ufffd" in text for text in (*example.texts(), *example.negatives))
 
 
-def _place(dataset: Dataset, row: int) -> dict[str, Any]:
+def place_of(dataset: Dataset, row: int) -> dict[str, Any]:
+    """Where a row stands."""
     example = dataset.examples[row]
     return {"file": str(dataset.path or dataset.name), "line": example.line, "id": example.id}
 
 
-def _described(problem: _Problem, dataset: Dataset) -> dict[str, Any]:
-    places = [_place(dataset, row) for row in problem.rows[:_SHOWN]]
-    return {"kind": problem.kind, "what": problem.what, "rows": len(problem.rows), "places": places}
+def _described(problem: Problem, dataset: Dataset) -> dict[str, Any]:
+    places = [place_of(dataset, row) for row in problem.rows[:_SHOWN]]
+    return {
+        "kind": problem.kind,
+        "what": problem.what,
+        "rows": len(problem.rows),
+        "remedy": problem.remedy,
+        "places": places,
+    }
 
 
-def _worst(problems: Sequence[_Problem], dataset: Dataset) -> list[dict[str, Any]]:
+def _worst(problems: Sequence[Problem], dataset: Dataset) -> list[dict[str, Any]]:
     """The rows with the most kinds of problems, rare kinds first."""
     weight = np.zeros(len(dataset.examples))
     for problem in problems:
@@ -287,7 +361,7 @@ def _worst(problems: Sequence[_Problem], dataset: Dataset) -> list[dict[str, Any
     rows = np.flatnonzero(weight)
     order = rows[np.argsort(-weight[rows], kind="stable")][:_SHOWN].tolist()
     return [
-        _place(dataset, row) | {"problems": [problem.kind for problem in problems if row in problem.rows]}
+        place_of(dataset, row) | {"problems": [problem.kind for problem in problems if row in problem.rows]}
         for row in order
     ]
 

@@ -75,6 +75,16 @@ def read_test(
     return _from_files(Path(source), split, columns)
 
 
+def read_beside(
+    source: Any, columns: Mapping[str, str] | None, split: Literal["dev", "test"]
+) -> RetrievalSet | Dataset:
+    """Reads test data that is given beside a file whose columns are named: they are its own too, if it has them."""
+    try:
+        return read_test(source, columns=columns, split=split)
+    except UsageError:  # a folder has fixed names, and a file may have its own
+        return read_test(source, split=split)
+
+
 def to_retrieval_set(dataset: Dataset, queries: Sequence[Example] | None = None) -> RetrievalSet:
     """Ranks against all distinct documents of the file, wrong ones included.
 

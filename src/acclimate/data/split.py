@@ -17,7 +17,7 @@ from acclimate.core.seeds import derive_seed
 from acclimate.data.disk import DiskList
 from acclimate.data.examples import Dataset, Example, RetrievalSet, ids_of, normalized, on_disk, texts_on_disk
 from acclimate.data.keys import KeyNumbers, as_keys, in_parts, key_of, keys_of, numbered, whole_numbers
-from acclimate.data.near_duplicates import OwnedTexts, near_duplicate_rows
+from acclimate.data.near_duplicates import OwnedTexts, near_duplicate_rows, near_duplicates
 
 Role: TypeAlias = Literal["query", "positive", "text", "negative"]
 
@@ -46,17 +46,22 @@ class Leak:
     """A text of the test that occurs in training.
 
     Attributes:
+        row: its position among the rows of training.
         what: the part of the test it is: a query, or the relevant document of one.
         role: where it stands in training; "negative" where it is only shown as a wrong document.
         text: as it stands in training.
+        test_id: of the row, or of the query, that asks for it.
+        test_text: as it stands in the test, where that is nearly the same and not the same.
     """
 
+    row: int
     train_id: str
     train_line: int
     what: Literal["query", "document"]
     role: Role
     text: str
     test_id: str
+    test_text: str = ""
 
 
 def split(dataset: Dataset, *, seed: int, dev: float, test: float) -> Split:
@@ -134,9 +139,37 @@ def leaks(train: Sequence[Example], test: RetrievalSet | Sequence[Example]) -> l
     """Everything in training that is a test query or the relevant document of one, by normalized text."""
     wanted = _Wanted(test)
     return [
-        Leak(example.id, example.line, wanted.what(number), role, text, wanted.asked_by(number))
-        for _, example, role, text, number in _hits(train, wanted, _parts_of)
+        Leak(row, example.id, example.line, wanted.what(number), role, text, wanted.asked_by(number))
+        for row, example, role, text, number in _hits(train, wanted, _parts_of)
     ]
+
+
+def near_leaks(train: Sequence[Example], test: RetrievalSet | Sequence[Example]) -> list[Leak]:
+    """Texts that training teaches and that are near-duplicates, not equals, of what `leaks` looks for.
+
+    Negatives of training teach no right answer and are not looked at. Each row is named once.
+    """
+    asked, owned = list(_asked(test)), OwnedTexts()
+    # Those of the test come first: a text that is a leak already stands for the test, and rows near to it are found.
+    for place, (text, _, _) in enumerate(asked):
+        owned.add(normalized(text), place)
+    for row, example in enumerate(train):
+        for text in example.texts():
+            owned.add(normalized(text), len(asked) + row)
+    texts, owners = texts_on_disk(), array("q")
+    for text, owner in owned:
+        texts.append(text)
+        owners.append(owner)
+    found: dict[int, Leak] = {}
+    for pair in near_duplicates(texts).tolist():
+        one, other = sorted(pair, key=owners.__getitem__)
+        row = owners[other] - len(asked)
+        if owners[one] < len(asked) and row >= 0 and row not in found:
+            example, (said, is_document, name) = train[row], asked[owners[one]]
+            role, text = next(part for part in _parts_of(example) if normalized(part[1]) == texts[other])
+            what: Literal["query", "document"] = "document" if is_document else "query"
+            found[row] = Leak(row, example.id, example.line, what, role, text, name, said)
+    return [found[row] for row in sorted(found)]
 
 
 def without(train: Sequence[Example], found: Sequence[Leak]) -> Sequence[Example]:
@@ -152,8 +185,18 @@ def without(train: Sequence[Example], found: Sequence[Leak]) -> Sequence[Example
     kept = rows.select(array("q", (row for row, name in enumerate(ids_of(rows)) if name not in gone)))
     for row, name in enumerate(ids_of(kept) if wrong else ()):
         if name in wrong:
-            kept[row] = _less(kept[row], wrong[name])
+            kept[row] = without_negatives(kept[row], wrong[name])
     return kept
+
+
+def without_negatives(example: Example, wrong: set[str]) -> Example:
+    """The row without some of its negatives, and without what a teacher said of them."""
+    kept = [place for place, text in enumerate(example.negatives) if text not in wrong]
+    said = example.negative_scores
+    return example._replace(
+        negatives=tuple(example.negatives[place] for place in kept),
+        negative_scores=tuple(said[place] for place in kept) if said else (),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -351,15 +394,6 @@ def _without_test_negatives(
     cleaned, dropped = train.select(np.arange(len(train))), 0
     for row, hits in groupby(_hits(train, _Wanted(dev, test), _negatives_of), itemgetter(0)):
         found = list(hits)
-        cleaned[row] = _less(found[0][1], {text for _, _, _, text, _ in found})
+        cleaned[row] = without_negatives(found[0][1], {text for _, _, _, text, _ in found})
         dropped += len(found)
     return cleaned, dropped
-
-
-def _less(example: Example, wrong: set[str]) -> Example:
-    kept = [place for place, text in enumerate(example.negatives) if text not in wrong]
-    said = example.negative_scores
-    return example._replace(
-        negatives=tuple(example.negatives[place] for place in kept),
-        negative_scores=tuple(said[place] for place in kept) if said else (),
-    )

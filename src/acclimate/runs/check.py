@@ -1,15 +1,18 @@
 """``check``: what is in a file, and what is wrong with it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from acclimate.core.errors import AcclimateError, Place, ResourceError, UsageError
+from acclimate.core.errors import AcclimateError, DataError, Place, ResourceError, UsageError
 from acclimate.core.files import write_jsonl
-from acclimate.data.check import fixed_rows, profile, write_quarantine
-from acclimate.data.examples import Kind
+from acclimate.data.check import profile, write_quarantine
+from acclimate.data.cleaning import Doubtful, cleaned
+from acclimate.data.examples import Dataset, Kind
+from acclimate.data.leakage import Leakage, leakage
 from acclimate.data.query_makers import MixedMaker
-from acclimate.data.readers import read
+from acclimate.data.readers import read, read_beside
 from acclimate.data.sources import stem_of
 from acclimate.data.synthetic import described
 from acclimate.model.bases import resolve
@@ -23,41 +26,61 @@ _BASE = "all-MiniLM-L6-v2"
 _SEED = 42  # of a run that names none; the recipe, which says so, imports torch
 
 
-def check_data(
-    data: Path,
-    *,
-    columns: Mapping[str, str],
-    fix: bool,
-    out: Path | None,
-    quiet: bool,
-    against: Path | None = None,
-    base: str | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What is looked at and what is written.
+
+    Attributes:
+        data: the file or folder.
+        columns: role -> column name.
+        dev, test: data that is scored; what ``data`` knows of it is told.
+        against: data of another domain; how far ``data`` lies from it is measured. Its columns are taken by name.
+        base: the model whose tokens are counted and whose vectors are looked at; without it, tokens of the default one.
+        max_length: tokens at which texts are cut; that of the model where None.
+        fix: whether a cleaned copy is written.
+        drop_suspects: whether what is perhaps wrong is left out of that copy too.
+        out: the rows that cannot be used; beside ``data`` by default.
+    """
+
+    data: Path
+    columns: Mapping[str, str]
+    dev: Path | None = None
+    test: Path | None = None
+    against: Path | None = None
+    base: str | None = None
+    max_length: int | None = None
+    fix: bool = False
+    drop_suspects: bool = False
+    out: Path | None = None
+
+
+def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
     """Profiles a file, writes the rows that cannot be used beside it, and with ``fix`` a cleaned copy.
 
     Args:
-        data: what is looked at.
-        columns: role -> column name.
-        fix: whether a cleaned copy is written.
-        out: the rows that cannot be used; beside ``data`` by default.
+        request: what is looked at.
         quiet: nothing is shown.
-        against: data of another domain; how far ``data`` lies from it is measured. Its columns are taken by name.
-        base: the model whose tokens are counted and whose vectors are compared; the default base where None.
 
     Raises:
         DataError: nothing usable, or too few texts to tell a shift.
-        UsageError: a file to write is the file to read, or there is no such base.
+        UsageError: a file to write is the file to read, there is no such base, or a wish that cannot act.
         ResourceError: no right to write there; what was found is shown before.
     """
+    data = request.data
     folder, stem = data.resolve().parent, stem_of(data.resolve())
-    rejects, clean = out or folder / f"{stem}.quarantine.jsonl", folder / f"{stem}.fixed.jsonl"
-    if data.resolve() in (rejects.resolve(), clean.resolve() if fix else None):
+    rejects, clean = request.out or folder / f"{stem}.quarantine.jsonl", folder / f"{stem}.fixed.jsonl"
+    if data.resolve() in (rejects.resolve(), clean.resolve() if request.fix else None):
         raise UsageError(f"{data} would be written over", "rename it, or give another --out")
-    encoder = None if base is None and against is None else _loaded(base or _BASE)
-    dataset = read(data, columns=columns)
-    source = None if against is None else read(against)
-    lengths, max_length = _tokenizer() if encoder is None else (lengths_by(encoder.fast_tokenizer), encoder.max_length)
-    document = {"schema": 1, **profile(dataset, lengths, max_length)}
+    _refuse_idle(request)
+    encoder = None if request.base is None and request.against is None else _loaded(request.base or _BASE)
+    dataset = read(data, columns=request.columns)
+    source = None if request.against is None else read(request.against)
+    found = list(_leaks(dataset, request))
+    lengths, limit = _tokenizer() if encoder is None else (lengths_by(encoder.fast_tokenizer), encoder.max_length)
+    problems = [problem for leaked in found for problem in leaked.problems()]
+    document = {"schema": 1, **profile(dataset, lengths, request.max_length or limit, problems)}
+    if found:
+        document["leaks"] = {leaked.of: leaked.document for leaked in found}
     if dataset.kind is Kind.TEXT:
         document["synthetic"] = described(dataset, MixedMaker(), _SEED)
     show = Show(quiet=quiet)
@@ -68,22 +91,47 @@ def check_data(
         if source.rejected:
             show.say(f"{len(source.rejected)} rows of {source.name} cannot be used, the first: {source.rejected[0]}")
         shift = measure_shift(dataset, source, encoder, show.encoding)
-        document["shift"] = {"against": str(against), "sha256": source.sha256, "base": base or _BASE, **shift}
-        show.shift(document["name"], str(against), base or _BASE, shift)
+        about = {"against": str(request.against), "sha256": source.sha256, "base": request.base or _BASE}
+        document["shift"] = {**about, **shift}
+        show.shift(document["name"], about["against"], about["base"], shift)
     try:
         if dataset.rejected:
             write_quarantine(rejects, dataset.rejected)
             show.say(f"{len(dataset.rejected)} rows set aside in {rejects}")
-        elif out is None:
+        elif request.out is None:
             rejects.unlink(missing_ok=True)  # of an earlier look, before the file was mended
-        if fix:
-            rows = fixed_rows(dataset)
-            write_jsonl(clean, rows)
-            show.say(f"{len(rows)} clean rows in {clean}")
+        if request.fix:
+            suspects = Doubtful({leak.train_id for leaked in found for leak in leaked.near})
+            exact = [leak for leaked in found for leak in leaked.exact]
+            left = cleaned(dataset.examples, exact, suspects if request.drop_suspects else None)
+            if not left.rows:
+                raise DataError("no row is left when what is wrong is out", "look at the problems first", Place(data))
+            write_jsonl(clean, left.rows)
+            document["fixed"] = {
+                "path": str(clean),
+                "rows": len(left.rows),
+                "removed": left.removed,
+                "taken_out": left.taken_out,
+            }
+            show.fixed(document["fixed"])
     except OSError as error:
-        remedy = "give an --out where you may write" if not fix else "copy the file to where you may write"
+        remedy = "give an --out where you may write" if not request.fix else "copy the file to where you may write"
         raise ResourceError(f"what was set aside cannot be written: {error.strerror}", remedy, Place(folder)) from None
     return document
+
+
+def _refuse_idle(request: CheckRequest) -> None:
+    if request.drop_suspects and not request.fix:
+        raise UsageError("--drop-suspects is about the cleaned copy", "add --fix")
+    if request.drop_suspects and not (request.base or request.test or request.dev):
+        raise UsageError("--drop-suspects has none to drop", "add --base all-MiniLM-L6-v2, or --test FILE")
+
+
+def _leaks(dataset: Dataset, request: CheckRequest) -> Iterator[Leakage]:
+    splits: tuple[tuple[Literal["test", "dev"], Path | None], ...] = (("test", request.test), ("dev", request.dev))
+    for name, path in splits:
+        if path is not None:
+            yield leakage(dataset, read_beside(path, request.columns, name), name, path)
 
 
 def _loaded(name: str) -> "Encoder":

@@ -10,7 +10,7 @@ from acclimate.core.errors import DataError, Place, UsageError
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet, normalized
 from acclimate.data.label_texts import texts_of_labels
 from acclimate.data.query_makers import MixedMaker
-from acclimate.data.readers import read, read_test
+from acclimate.data.readers import read, read_beside
 from acclimate.data.split import Split, leaks, split, without
 from acclimate.evaluation import ClassificationTask, LabelMatchingTask, RetrievalTask, SimilarityTask, Task
 from acclimate.recipe.tree import DataSettings, TaskSettings
@@ -193,12 +193,7 @@ def _given(
     """Dev or test data of the user's, of a kind that a model tuned on the training data can be scored on."""
     if where == "split":
         return None
-    try:
-        given = read_test(where, columns=columns, split=name)
-    except UsageError:
-        given = read_test(
-            where, split=name
-        )  # --columns speaks of TRAIN; a folder has fixed names, and a file may have its own
+    given = read_beside(where, columns, name)
     kind = Kind.PAIRS if isinstance(given, RetrievalSet) else given.kind
     if kind is Kind.TEXT:
         raise DataError("texts alone cannot be scored", f"give pairs, scored pairs or labels as {name}", Place(where))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SHOWN = ("ndcg@10", "mrr@10", "recall@10", "median_rank", "spearman", "pearson", "macro_f1", "accuracy")
 _DECIDING = ("mean", *_SHOWN[:1], *_SHOWN[4:])  # on dev
 _NAMED = 8  # words
+_WORST = 3
 _CUT = 60  # characters of a text that is named in a line
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal to draw on
 
@@ -114,12 +115,30 @@ class Show:
             self.say(
                 f"queries that fit would make of {synthetic['texts']} texts: {counts}; {synthetic['without']} give none"
             )
+        for role, shares in document["scripts"].items():
+            if len(shares) > 1:
+                self.say(f"writing of {role}: {', '.join(f'{name} {share:.1%}' for name, share in shares.items())}")
+        if labels := document["labels"]:
+            self.say(
+                f"{labels['distinct']} labels, as even as {labels['effective']:.1f} equal ones; "
+                f"{labels['smallest']} to {labels['largest']} rows, {labels['single']} with a single one"
+            )
         for problem in document["problems"]:
             first = problem["places"][0]
-            self.say(f"{problem['rows']} rows: {problem['what']} (first: {first['file']}:{first['line']})")
+            self.say(f"{problem['rows']} rows: {problem['what']} ({_at(first)}): {problem['remedy']}")
+        several = [row for row in document["worst"] if len(row["problems"]) > 1]
+        for row in several[:_WORST]:
+            self.say(f"several at once: {_at(row)}: {', '.join(row['problems'])}")
         for rejected in document["rejected"]["first"][:5]:
             place = ":".join(str(rejected[key]) for key in ("file", "line", "column") if rejected[key] is not None)
             self.say(f"set aside: {place}: {rejected['reason']}")
+
+    def fixed(self, document: Mapping[str, Any]) -> None:
+        """What the cleaned copy has, and what it has not."""
+        self.say(f"{document['rows']} clean rows in {document['path']}")
+        for name, what in (("removed", "rows left out"), ("taken_out", "texts taken out of rows")):
+            if counts := document[name]:
+                self.say(f"{what}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
 
     def shift(self, name: str, against: str, base: str, shift: Mapping[str, Any]) -> None:
         """How far the data that was looked at lies from other data."""
@@ -381,6 +400,10 @@ _SHIFT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "tokens a word, there -> here": lambda side: "{source:.2f} -> {target:.2f}".format_map(side["tokens_a_word"]),
     "times as many": lambda side: f"{side['tokens_a_word']['ratio']:.2f}",
 }
+
+
+def _at(place: Mapping[str, Any]) -> str:
+    return ":".join(str(place[key]) for key in ("file", "line") if place[key] is not None)
 
 
 def _cells(title: str, part: Mapping[str, Any], name: str) -> list[str]:
