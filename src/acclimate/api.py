@@ -139,6 +139,7 @@ def check(
     test: str | Path | None = None,
     against: str | Path | None = None,
     base: str | Path | None = None,
+    rows: int | None = None,
     max_length: int | None = None,
     fix: bool = False,
     drop_suspects: bool = False,
@@ -153,13 +154,14 @@ def check(
         test: likewise.
         against: data of another domain: how far the file lies from it is measured (`acclimate.evaluation.shift`).
         base: the model whose tokens are counted and whose vectors are looked at.
+        rows: at most so many have their vectors looked at, 20,000 by default; 0 for none.
         max_length: tokens at which texts are cut; that of the base by default.
         fix: writes ``STEM.fixed.jsonl``, without what is certainly wrong.
         drop_suspects: leaves out of it what is perhaps wrong too.
         out: another file for the bad rows.
 
     Returns:
-        what ``acclimate check --json`` prints: rows, roles, lengths, problems, leaks, shift.
+        what ``acclimate check --json`` prints: rows, roles, lengths, problems, leaks, vectors, shift.
 
     Raises:
         UsageError: ``columns`` names no role or no column, there is no such base, or an argument that cannot act.
@@ -175,6 +177,7 @@ def check(
         test=test,
         against=against,
         base=str(base) if base else None,
+        rows=rows,
         max_length=max_length,
         fix=fix,
         drop_suspects=drop_suspects,

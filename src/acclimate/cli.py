@@ -312,6 +312,7 @@ def report(
 def check(
     data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
     base: Annotated[str | None, typer.Option(help="A model whose tokens and vectors are looked at too.")] = None,
+    rows: Annotated[int | None, typer.Option(min=0, help="Rows whose vectors are looked at, at most. [20000]")] = None,
     test: Annotated[Path | None, typer.Option(help="Test data: what DATA knows of it.")] = None,
     dev: Annotated[Path | None, typer.Option(help="Dev data: likewise.")] = None,
     against: Annotated[Path | None, typer.Option(help="Data of another domain: how far DATA lies from it.")] = None,
@@ -336,6 +337,7 @@ def check(
         test=test,
         against=against,
         base=base,
+        rows=rows,
         max_length=max_length,
         fix=fix,
         drop_suspects=drop_suspects,

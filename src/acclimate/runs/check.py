@@ -21,8 +21,10 @@ from acclimate.runs.tokens import lengths_by, token_lengths
 
 if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
+    from acclimate.runs.doubts import Doubts
 
 _BASE = "all-MiniLM-L6-v2"
+_ROWS = 20_000  # whose vectors are looked at: a minute or two for short texts
 _SEED = 42  # of a run that names none; the recipe, which says so, imports torch
 
 
@@ -36,6 +38,7 @@ class CheckRequest:
         dev, test: data that is scored; what ``data`` knows of it is told.
         against: data of another domain; how far ``data`` lies from it is measured. Its columns are taken by name.
         base: the model whose tokens are counted and whose vectors are looked at; without it, tokens of the default one.
+        rows: at most so many have their vectors looked at; 20,000 where None.
         max_length: tokens at which texts are cut; that of the model where None.
         fix: whether a cleaned copy is written.
         drop_suspects: whether what is perhaps wrong is left out of that copy too.
@@ -48,6 +51,7 @@ class CheckRequest:
     test: Path | None = None
     against: Path | None = None
     base: str | None = None
+    rows: int | None = None
     max_length: int | None = None
     fix: bool = False
     drop_suspects: bool = False
@@ -77,13 +81,16 @@ def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
     source = None if request.against is None else read(request.against)
     found = list(_leaks(dataset, request))
     lengths, limit = _tokenizer() if encoder is None else (lengths_by(encoder.fast_tokenizer), encoder.max_length)
+    show = Show(quiet=quiet)
+    by_vectors = _doubts(dataset, request, encoder, show)
     problems = [problem for leaked in found for problem in leaked.problems()]
+    problems += by_vectors.problems if by_vectors else []
     document = {"schema": 1, **profile(dataset, lengths, request.max_length or limit, problems)}
+    document["vectors"] = {"base": request.base, **by_vectors.document} if by_vectors else None
     if found:
         document["leaks"] = {leaked.of: leaked.document for leaked in found}
     if dataset.kind is Kind.TEXT:
         document["synthetic"] = described(dataset, MixedMaker(), _SEED)
-    show = Show(quiet=quiet)
     show.profile(document)
     if source is not None and encoder is not None:
         from acclimate.runs.shift import measure_shift
@@ -101,7 +108,10 @@ def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
         elif request.out is None:
             rejects.unlink(missing_ok=True)  # of an earlier look, before the file was mended
         if request.fix:
-            suspects = Doubtful({leak.train_id for leaked in found for leak in leaked.near})
+            weak = by_vectors.doubtful if by_vectors else Doubtful()
+            suspects = Doubtful(
+                {*weak.rows, *(leak.train_id for leaked in found for leak in leaked.near)}, weak.negatives
+            )
             exact = [leak for leaked in found for leak in leaked.exact]
             left = cleaned(dataset.examples, exact, suspects if request.drop_suspects else None)
             if not left.rows:
@@ -121,10 +131,24 @@ def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
 
 
 def _refuse_idle(request: CheckRequest) -> None:
+    if request.rows is not None and request.base is None:
+        raise UsageError("--rows says how many have their vectors looked at", "add --base all-MiniLM-L6-v2")
     if request.drop_suspects and not request.fix:
         raise UsageError("--drop-suspects is about the cleaned copy", "add --fix")
     if request.drop_suspects and not (request.base or request.test or request.dev):
         raise UsageError("--drop-suspects has none to drop", "add --base all-MiniLM-L6-v2, or --test FILE")
+
+
+def _doubts(dataset: Dataset, request: CheckRequest, encoder: "Encoder | None", show: Show) -> "Doubts | None":
+    """What the base's vectors say, where a base is given."""
+    most = _ROWS if request.rows is None else request.rows
+    if request.base is None or encoder is None or not most:
+        return None
+    from acclimate.runs.doubts import doubts
+    from acclimate.runs.known_vectors import KnownVectors
+
+    known = KnownVectors(encoder, resolve(request.base), progress=show.encoding)
+    return doubts(dataset, known.encode, most=most, seed=_SEED)
 
 
 def _leaks(dataset: Dataset, request: CheckRequest) -> Iterator[Leakage]:

@@ -126,12 +126,37 @@ class Show:
         for problem in document["problems"]:
             first = problem["places"][0]
             self.say(f"{problem['rows']} rows: {problem['what']} ({_at(first)}): {problem['remedy']}")
+        self._vectors(document["vectors"])
         several = [row for row in document["worst"] if len(row["problems"]) > 1]
         for row in several[:_WORST]:
             self.say(f"several at once: {_at(row)}: {', '.join(row['problems'])}")
         for rejected in document["rejected"]["first"][:5]:
             place = ":".join(str(rejected[key]) for key in ("file", "line", "column") if rejected[key] is not None)
             self.say(f"set aside: {place}: {rejected['reason']}")
+
+    def _vectors(self, vectors: Mapping[str, Any] | None) -> None:
+        """What a base's vectors say beside the problems of rows, which are told with the others."""
+        if vectors is None:
+            self.say("not looked at: documents that are right too, wrong pairs, hubs; --base all-MiniLM-L6-v2 does")
+            return
+        self.say(
+            f"vectors of {vectors['base']}: {vectors['rows']:,} of {vectors['of']:,} rows looked at, "
+            f"{vectors['documents']:,} documents ({vectors['seconds']:.0f} s)"
+        )
+        for found in vectors.get("false_negatives", {}).get("worst", [])[:_WORST]:
+            labeled = f"{_quoted(found['positive'])} at {found['positive_score']:.2f}"
+            suspect = f"{_quoted(found['suspect']['text'])} ({_at(found['suspect'])}) at {found['suspect_score']:.2f}"
+            self.say(f"perhaps right too: {_at(found)}: {_quoted(found['query'])} has {labeled}; {suspect}")
+        for found in vectors.get("weak_pairs", {}).get("worst", [])[:_WORST]:
+            told = f"{found['nearer_documents']:.0%} of all documents are nearer"
+            self.say(f"perhaps wrong: {_at(found)}: {_quoted(found['query'])}, {_quoted(found['positive'])}: {told}")
+        if hubness := vectors["hubness"]:
+            self.say(
+                f"hubs: neighbors are shared with skewness {hubness['skewness']:.1f} (0: evenly); "
+                f"{hubness['nobodys_neighbor']:.1%} of the documents are among nobody's {hubness['k']} nearest"
+            )
+            hub = hubness["hubs"][0]
+            self.say(f"the greatest hub, a neighbor of {hub['occurrences']}: {_at(hub)}: {_quoted(hub['text'])}")
 
     def fixed(self, document: Mapping[str, Any]) -> None:
         """What the cleaned copy has, and what it has not."""
@@ -404,6 +429,11 @@ _SHIFT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 def _at(place: Mapping[str, Any]) -> str:
     return ":".join(str(place[key]) for key in ("file", "line") if place[key] is not None)
+
+
+def _quoted(text: str) -> str:
+    line = " ".join(text.split())
+    return repr(line if len(line) <= _CUT else f"{line[:_CUT]} ...")
 
 
 def _cells(title: str, part: Mapping[str, Any], name: str) -> list[str]:
