@@ -3,7 +3,11 @@
 import json
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,3 +172,141 @@ def test_of_texts_alone_it_says_what_fit_would_make(acclimate: CommandLine, tmp_
         "queries": {"keyphrase": int(told[1]), "span": int(told[2])},
     }
     assert "synthetic" not in json.loads(acclimate("check", jsonl(tmp_path / "pairs.jsonl", pairs(10)), "--json").out)
+
+
+def test_without_a_base_no_torch_is_imported_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "data.jsonl", pairs(50))
+    script = (
+        "import sys\nfrom acclimate.cli import main\ntry:\n    main()\nfinally:\n    print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "check", data], capture_output=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
+    assert "not looked at: documents that are right too, wrong pairs, hubs; --base" in done.stdout
+
+
+def test_problems_come_with_the_worst_place_and_what_would_help(acclimate: CommandLine, tmp_path: Path) -> None:
+    rows = [*pairs(20), {"query": "torn", "positive": "caf\ufffd"}, {"query": "Echo", "positive": "echo"}]
+    rows.append({"query": "long", "positive": "word " * 40})
+    data = jsonl(tmp_path / "data.jsonl", rows)
+    out = acclimate("check", data, "--max-length", 30).out
+    told = [line for line in out.splitlines() if line.startswith("1 rows")]
+    assert told == [
+        f"1 rows: query and positive are the same text ({data}:22): --fix takes it out",
+        f"1 rows: replacement characters from a wrong encoding ({data}:21): write them again from where they came",
+        f"1 rows: positive longer than 30 tokens, the rest is not read ({data}:23): split the texts, or put what "
+        "matters first, or raise --max-length if the base reads more",
+    ]
+
+
+def test_leaks_are_told_and_are_not_in_the_cleaned_copy(acclimate: CommandLine, tmp_path: Path) -> None:
+    rows = pairs(20)
+    data = jsonl(tmp_path / "data.jsonl", rows)
+    test = beir(tmp_path / "test", [rows[4], {"query": "new", "positive": "unheard of"}])
+    dev = jsonl(tmp_path / "dev.jsonl", [{"query": "unasked", "positive": rows[7]["positive"].upper()}])
+    result = acclimate("check", data, "--test", test, "--dev", dev, "--fix", "--json")
+    assert result.status == 0, result.err
+    document = json.loads(result.out)
+    leaks = document["leaks"]
+    assert {name: (leaks[name]["rows"], leaks[name]["queries"]) for name in leaks} == {"test": (1, 1), "dev": (1, 1)}
+    assert [(row["line"], row["what"], row["there"]["id"]) for row in leaks["test"]["exact"]] == [
+        (5, "query", "q0"),
+        (5, "document", "q0"),
+    ]
+    assert [(row["line"], row["there"]["line"]) for row in leaks["dev"]["exact"]] == [(8, 1)]
+    assert [(p["kind"], p["places"][0]["line"]) for p in document["problems"][:2]] == [("leak", 5), ("leak", 8)]
+    assert document["fixed"]["removed"]["leak"] == 2
+    again = json.loads(acclimate("check", document["fixed"]["path"], "--test", test, "--dev", dev, "--json").out)
+    assert again["rows"]["kept"] == 18
+    assert {name: again["leaks"][name]["rows"] for name in again["leaks"]} == {"test": 0, "dev": 0}
+
+
+def test_what_the_vectors_say(acclimate: CommandLine, tmp_path: Path, tiny_model: Path) -> None:
+    data = jsonl(tmp_path / "data.jsonl", pairs(60))
+    document = package.check(data, base=tiny_model)
+    vectors = document["vectors"]
+    assert (vectors["rows"], vectors["of"], vectors["documents"]) == (60, 60, 60)
+    assert vectors["hubness"]["k"] == 10
+    assert len(vectors["hubness"]["hubs"]) == 10
+    kinds = {problem["kind"]: problem for problem in document["problems"]}
+    weak = vectors["weak_pairs"]
+    assert weak["rows"] == kinds["weak_pair"]["rows"] > 0  # a random model knows nothing of what goes together
+    assert weak["worst"][0]["line"] == kinds["weak_pair"]["places"][0]["line"]
+    shares = [row["nearer_documents"] for row in weak["worst"]]
+    assert shares == sorted(shares, reverse=True)
+    some = package.check(data, base=tiny_model, rows=25)["vectors"]
+    assert (some["rows"], some["of"], some["documents"]) == (25, 60, 25)
+    assert {place["line"] for place in some["hubness"]["hubs"]} - set(range(1, 26))  # drawn from all of the file
+    assert package.check(data, base=tiny_model, rows=0)["vectors"] is None
+    told = acclimate("check", data, "--base", tiny_model).out
+    assert "60 of 60 rows looked at" in told
+    fixed = package.check(data, base=tiny_model, fix=True, drop_suspects=True)["fixed"]
+    assert fixed["removed"] == {"doubtful": weak["rows"]}
+
+
+@pytest.mark.parametrize("make", [labeled, scored], ids=["labeled", "scored"])
+def test_hubs_of_texts_that_are_no_pairs(tmp_path: Path, tiny_model: Path, make: Callable[..., list[Any]]) -> None:
+    data = jsonl(tmp_path / "data.jsonl", make(40))
+    vectors = package.check(data, base=tiny_model)["vectors"]
+    assert vectors["documents"] == (40 if make is labeled else 80)
+    assert vectors["hubness"]["hubs"][0]["occurrences"] > 10
+    assert "weak_pairs" not in vectors
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--rows", "5"], "add --base all-MiniLM-L6-v2"),
+        (["--drop-suspects"], "add --fix"),
+        (["--drop-suspects", "--fix"], "has none to drop"),
+    ],
+)
+def test_a_wish_that_cannot_act(acclimate: CommandLine, tmp_path: Path, options: list[str], says: str) -> None:
+    result = acclimate("check", jsonl(tmp_path / "data.jsonl", pairs(10)), *options)
+    assert result.status == 2
+    assert says in result.err
+
+
+QUESTIONS = [
+    ("how do plants make food", "Photosynthesis turns light, water and carbon dioxide into sugar."),
+    ("capital of France", "Paris is the seat of the French government."),
+    ("who wrote Hamlet", "Shakespeare wrote the tragedy about a Danish prince."),
+    ("why is the sky blue", "Air scatters short waves of sunlight more than long ones."),
+    ("boiling point of water", "At sea level water boils at 100 degrees Celsius."),
+    ("largest planet", "Jupiter is the biggest planet of the solar system."),
+    ("how to bake bread", "Knead flour, water, salt and yeast, let the dough rise, and bake the loaf."),
+    ("what is inflation", "Prices rise and money buys less."),
+    ("rules of chess castling", "King and rook move together if neither has moved before."),
+    ("how do vaccines work", "They train the immune system to know a virus."),
+    ("speed of light", "Light travels about 300,000 kilometers a second in vacuum."),
+    ("first man on the moon", "Neil Armstrong stepped onto the lunar surface in 1969."),
+    ("treat a burn", "Cool the burned skin under running water for twenty minutes."),
+    ("what causes tides", "The gravity of the moon pulls the oceans."),
+    ("how to change a tire", "Jack up the car, loosen the nuts and put on the spare wheel."),
+    ("deepest ocean trench", "The Mariana Trench lies in the western Pacific."),
+    ("what is a noun", "A noun is a word that names a person, a place or a thing."),
+    ("who painted the Mona Lisa", "Leonardo da Vinci painted the portrait."),
+    ("how do bees make honey", "Bees gather nectar and dry it in the comb."),
+    ("what is a mortgage", "A bank lends money for a house and holds the house as security."),
+    ("symptoms of flu", "Fever, cough and aching muscles are signs of influenza."),
+    ("why do leaves fall", "Trees drop their leaves in autumn to save water."),
+    ("how does a battery work", "Chemical reactions drive electrons through a circuit."),
+]
+
+
+@pytest.mark.usefixtures("minilm")
+def test_what_minilm_doubts_is_what_was_planted(tmp_path: Path) -> None:
+    rows = [{"query": query, "positive": positive} for query, positive in QUESTIONS]
+    rows.append({"query": "I cannot log in", "positive": "If you have lost your password, a new one can be set."})
+    rows.append(
+        {
+            "query": "forgot my password",
+            "positive": "If you cannot log in and lost your password, a new one can be set.",
+        }
+    )
+    rows.append({"query": "lifetime of a goldfish", "positive": "Knit two rows, then purl one row of the scarf."})
+    data = jsonl(tmp_path / "data.jsonl", rows)
+    vectors = package.check(data, base="all-MiniLM-L6-v2")["vectors"]
+    doubted = [(found["line"], found["suspect"]["line"]) for found in vectors["false_negatives"]["worst"]]
+    assert doubted == [(24, 25)]
+    assert vectors["weak_pairs"]["worst"][0]["line"] == 26
+    assert vectors["weak_pairs"]["rows"] <= 2
