@@ -189,11 +189,11 @@ def test_problems_come_with_the_worst_place_and_what_would_help(acclimate: Comma
     rows.append({"query": "long", "positive": "word " * 40})
     data = jsonl(tmp_path / "data.jsonl", rows)
     out = acclimate("check", data, "--max-length", 30).out
-    told = [line for line in out.splitlines() if line.startswith("1 rows")]
+    told = [line for line in out.splitlines() if line.startswith("1 row")]
     assert told == [
-        f"1 rows: query and positive are the same text ({data}:22): --fix takes it out",
-        f"1 rows: replacement characters from a wrong encoding ({data}:21): write them again from where they came",
-        f"1 rows: positive longer than 30 tokens, the rest is not read ({data}:23): split the texts, or put what "
+        f"1 row: query and positive are the same text ({data}:22): --fix takes it out",
+        f"1 row: replacement characters from a wrong encoding ({data}:21): write them again from where they came",
+        f"1 row: positive longer than 30 tokens, the rest is not read ({data}:23): split the texts, or put what "
         "matters first, or raise --max-length if the base reads more",
     ]
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -64,16 +64,14 @@ def doubts(dataset: Dataset, encode: Encode, *, most: int, seed: int) -> Doubts:
     """
     began = time.monotonic()
     total = len(dataset.examples)
-    chosen = np.arange(total)
-    if total > most:
-        chosen = np.sort(numpy_generator(seed, "check").choice(total, most, replace=False))
+    chosen = _drawn(total, most, seed, "rows")
     examples = on_disk(dataset.examples).select(chosen)
     document: dict[str, Any] = {"rows": len(examples), "of": total}
     problems: list[Problem] = []
     doubtful = Doubtful()
     if dataset.kind is Kind.PAIRS:
         # The documents in the order in which a run ranks them, so that it finds their vectors on disk.
-        pool = pool_of(examples, islice(dataset.documents.values(), most))
+        pool = pool_of(examples, _others(dataset, most, seed))
         first = first_rows(pool)
         known = _Texts(pool.documents, np.where(first >= 0, chosen[first], -1))
         vectors = encode(known.texts, "document")
@@ -91,6 +89,20 @@ def doubts(dataset: Dataset, encode: Encode, *, most: int, seed: int) -> Doubts:
     document["documents"] = len(known.texts)
     document["hubness"] = None if neighbors is None else _hubness(dataset, known, neighbors)
     return Doubts(problems, doubtful, document | {"seconds": round(time.monotonic() - began, 1)})
+
+
+def _drawn(count: int, most: int, seed: int, name: str) -> NDArray[np.int64]:
+    """All of so many things or some of them, in their order."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(numpy_generator(seed, "check", name).choice(count, most, replace=False))
+
+
+def _others(dataset: Dataset, most: int, seed: int) -> list[str]:
+    """Documents that a source lists apart and that are right in no row."""
+    named = {example.doc_id for example in dataset.examples} if dataset.documents else set()
+    others = [name for name in dataset.documents if name not in named]
+    return [dataset.documents[others[place]] for place in _drawn(len(others), most, seed, "documents").tolist()]
 
 
 @dataclass(frozen=True, slots=True)

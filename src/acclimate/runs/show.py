@@ -125,7 +125,7 @@ class Show:
             )
         for problem in document["problems"]:
             first = problem["places"][0]
-            self.say(f"{problem['rows']} rows: {problem['what']} ({_at(first)}): {problem['remedy']}")
+            self.say(f"{_rows(problem['rows'])}: {problem['what']} ({_at(first)}): {problem['remedy']}")
         self._vectors(document["vectors"])
         several = [row for row in document["worst"] if len(row["problems"]) > 1]
         for row in several[:_WORST]:
@@ -425,6 +425,10 @@ _SHIFT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "tokens a word, there -> here": lambda side: "{source:.2f} -> {target:.2f}".format_map(side["tokens_a_word"]),
     "times as many": lambda side: f"{side['tokens_a_word']['ratio']:.2f}",
 }
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _at(place: Mapping[str, Any]) -> str:
