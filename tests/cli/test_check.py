@@ -181,7 +181,7 @@ def test_without_a_base_no_torch_is_imported_and_what_is_left_out_is_said(tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", script, "check", data], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
-    assert "not looked at: documents that are right too, wrong pairs, hubs; --base" in done.stdout
+    assert "not looked at: documents that are right too, wrong pairs and labels, hubs; --base" in done.stdout
 
 
 def test_problems_come_with_the_worst_place_and_what_would_help(acclimate: CommandLine, tmp_path: Path) -> None:
@@ -310,3 +310,12 @@ def test_what_minilm_doubts_is_what_was_planted(tmp_path: Path) -> None:
     assert doubted == [(24, 25)]
     assert vectors["weak_pairs"]["worst"][0]["line"] == 26
     assert vectors["weak_pairs"]["rows"] <= 2
+
+
+def test_letters_that_the_default_base_does_not_read(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [{"query": f"第{row}号订单怎么退款", "positive": f"打开订单{row}，点击退款"} for row in range(12)]
+    data = jsonl(tmp_path / "data.jsonl", rows)
+    (note,) = (note for note in package.check(data)["notes"] if "not Latin" in note)
+    assert note.startswith("100% of the letters of query are not Latin")
+    assert not any("not Latin" in note for note in package.check(data, base=tiny_model, rows=0)["notes"])
+    assert not any("not Latin" in note for note in package.check(jsonl(data, pairs(12)))["notes"])

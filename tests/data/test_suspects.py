@@ -7,7 +7,7 @@ import pytest
 
 from acclimate.data.mining import Pool, pool_of
 from acclimate.data.readers import read, to_retrieval_set
-from acclimate.data.suspects import Suspects, first_rows, mean_cosine, suspects, twins
+from acclimate.data.suspects import Suspects, first_rows, label_suspects, mean_cosine, suspects, twins
 from acclimate.evaluation.hubness import nearest_neighbors
 
 _SIZE = 64
@@ -208,3 +208,22 @@ def test_documents_stand_in_the_order_in_which_a_run_ranks_them() -> None:
     ]
     data = read(rows)
     assert list(pool_of(data.examples).documents) == list(to_retrieval_set(data).documents.values())
+
+
+def test_labels_that_all_neighbors_contradict() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2])
+    neighbors = np.array(
+        [
+            [3, 4, 5, 6, 7],  # all say 1
+            [3, 4, 5, 6, 2],  # nearly all, and one its own
+            [3, 4, 5, 6, 8],  # four of five
+            [0, 1, 2, 8, 8],  # 0 and 2
+            [0, 1, 2, 5, 6],
+            [3, 4, 6, 7, 0],
+            [3, 4, 5, 7, 0],
+            [3, 4, 5, 6, 0],
+            [0, 1, 2, 3, 4],  # three of five say one other
+        ]
+    )
+    found, others, shares = label_suspects(labels, neighbors)
+    assert (found.tolist(), others.tolist(), shares.tolist()) == ([0, 2], [1, 1], [1.0, 0.8])

@@ -97,3 +97,21 @@ def test_too_few_documents_have_no_hubs(tmp_path: Path) -> None:
     found = looked_at(jsonl(tmp_path / "data.jsonl", plain()[:8]))
     assert found.document["hubness"] is None
     assert found.document["near_positives"]["pairs"] == 0
+
+
+def test_a_text_among_those_of_another_label(tmp_path: Path) -> None:
+    known = {f"{label} {n}": axis(place) + 0.3 * axis(10 + n) for place, label in enumerate("ab") for n in range(12)}
+    rows = [{"text": text, "label": text[0]} for text in known]
+    rows[3]["label"] = "b"
+    data = read(jsonl(tmp_path / "data.jsonl", rows))
+
+    def encode(texts: Sequence[str], role: str) -> np.ndarray:
+        found = np.array([known[text] for text in texts])
+        return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+    found = doubts(data, encode, most=1000, seed=42)
+    (suspect,) = found.document["label_suspects"]["worst"]
+    told = {key: suspect[key] for key in ("line", "text", "label", "label_of_neighbors", "share")}
+    assert told == {"line": 4, "text": "a 3", "label": "b", "label_of_neighbors": "a", "share": 1.0}
+    left = cleaned(data.examples, (), found.doubtful)
+    assert (left.removed, len(left.rows)) == ({"doubtful": 1}, 23)

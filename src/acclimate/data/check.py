@@ -42,8 +42,8 @@ class Problem:
 
 ORDER = (
     "leak", "contradiction", "query_is_positive", "negative_is_positive", "damaged", "false_negative", "weak_pair",
-    "near_leak", "truncated_positive", "truncated_text", "truncated_query", "truncated_negative", "near_positive",
-    "single_label", "duplicate", "near_duplicate", "same_query",
+    "label_suspect", "near_leak", "truncated_positive", "truncated_text", "truncated_query", "truncated_negative",
+    "near_positive", "single_label", "duplicate", "near_duplicate", "same_query",
 )  # fmt: skip
 """All kinds of problems, what matters most first."""
 

@@ -1,4 +1,4 @@
-"""Rows that a model's vectors cast doubt on: right documents that nobody labeled, and pairs that do not go together.
+"""Rows that a model's vectors cast doubt on: right documents that nobody labeled, wrong pairs, wrong labels.
 
 How near two texts are is read against two at random, so that one threshold serves models whose cosines lie between 0
 and 1 and models whose cosines lie between 0.7 and 1: nearness is (c - m) / (1 - m) for a cosine c, where m is the mean
@@ -23,6 +23,8 @@ MARGIN = 0.05
 """How much nearer than its right document a query's suspect has to be, on the same scale."""
 FARTHER = 0.5
 """Share of all other documents nearer to a query than its right one, from which that is no nearer than any."""
+AGREE = 0.8
+"""Share of a text's nearest neighbors with one label, from which another one of its own is doubtful."""
 LEAST = 20
 """Documents to compare with, below which a share of them says little."""
 
@@ -148,6 +150,31 @@ def twins(
     pairs, near = pairs[kept], near[kept]
     order = np.argsort(-near, kind="stable")
     return pairs[order], near[order]
+
+
+def label_suspects(
+    labels: "NDArray[np.int64]", neighbors: "NDArray[np.int64]"
+) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]":
+    """Texts none of whose nearest neighbors has their label, while nearly all have one other.
+
+    A stricter form of editing by nearest neighbors (Wilson, "Asymptotic properties of nearest neighbor rules using
+    edited data", 1972), which drops what the most of them contradict.
+
+    Args:
+        labels: [N] number of each text's label.
+        neighbors: [N, k] the nearest other texts of each.
+
+    Returns:
+        [S] the texts, those whose neighbors agree most first, the label of these, and the share that has it.
+    """
+    said = np.sort(labels[neighbors], axis=1)
+    runs = (said[:, :, None] == said[:, None, :]).sum(axis=2)  # [N, k]: how many have the label of each neighbor
+    place = runs.argmax(axis=1)
+    share = runs.max(axis=1) / said.shape[1]
+    other = said[np.arange(len(said)), place]
+    found = np.flatnonzero(~(said == labels[:, None]).any(axis=1) & (share >= AGREE))
+    found = found[np.argsort(-share[found], kind="stable")]
+    return found, other[found], share[found]
 
 
 def mean_cosine(vectors: "NDArray[np.float32]") -> float:

@@ -62,6 +62,7 @@ def _counts(profile: Document, *, texts: bool) -> Table | None:
         "pairs of near-duplicate texts": (profile.get("near_duplicates") or {}).get("pairs"),
         "rows left out because the test would know them": profile.get("leaks_removed"),
         "classes": (profile.get("labels") or {}).get("distinct"),
+        "as even as so many classes of equal size": (profile.get("labels") or {}).get("effective"),
         "columns taken": ", ".join(f"{column} as {role}" for column, role in (profile.get("roles") or {}).items()),
         "columns not used": ", ".join(profile.get("unused") or []),
         "notes": "; ".join(profile.get("notes") or []) if texts else None,
@@ -186,10 +187,15 @@ def _problems(problems: Sequence[Mapping[str, Any]]) -> Table | None:
             str(problem["what"]),
             number(problem["rows"]),
             ", ".join(str(place["line"]) for place in problem.get("places", [])[:_PLACES]),
+            str(problem.get("remedy", "")),
         )
         for problem in problems
     )
-    return Table("Problems that were found", ("what", "rows", "first lines"), rows) if rows else None
+    return (
+        Table("Problems that were found", ("what", "rows", "worst lines", "what would help (acclimate check)"), rows)
+        if rows
+        else None
+    )
 
 
 def _labels(labels: Mapping[str, Any]) -> Table | None:

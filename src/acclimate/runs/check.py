@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BASE = "all-MiniLM-L6-v2"
 _ROWS = 20_000  # whose vectors are looked at: a minute or two for short texts
+_FOREIGN = 0.1  # share of letters
 _SEED = 42  # of a run that names none; the recipe, which says so, imports torch
 
 
@@ -86,6 +87,7 @@ def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
     problems = [problem for leaked in found for problem in leaked.problems()]
     problems += by_vectors.problems if by_vectors else []
     document = {"schema": 1, **profile(dataset, lengths, request.max_length or limit, problems)}
+    document["notes"] += _language(document["scripts"], request.base)
     document["vectors"] = {"base": request.base, **by_vectors.document} if by_vectors else None
     if found:
         document["leaks"] = {leaked.of: leaked.document for leaked in found}
@@ -156,6 +158,18 @@ def _leaks(dataset: Dataset, request: CheckRequest) -> Iterator[Leakage]:
     for name, path in splits:
         if path is not None:
             yield leakage(dataset, read_beside(path, request.columns, name), name, path)
+
+
+def _language(scripts: Mapping[str, Mapping[str, float]], base: str | None) -> list[str]:
+    """A word about a base that reads English, where the texts are not written in its letters."""
+    foreign = {role: 1 - shares.get("latin", 0.0) for role, shares in scripts.items() if shares}
+    if base not in (None, _BASE) or max(foreign.values(), default=0.0) < _FOREIGN:
+        return []
+    role = max(foreign, key=foreign.__getitem__)
+    return [
+        f"{foreign[role]:.0%} of the letters of {role} are not Latin, and {_BASE} reads English; "
+        "multilingual-e5-small reads a hundred languages"
+    ]
 
 
 def _loaded(name: str) -> "Encoder":

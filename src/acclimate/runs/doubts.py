@@ -1,4 +1,4 @@
-"""What a base's vectors say of a file: right documents that nobody labeled, wrong pairs, and hubs."""
+"""What a base's vectors say of a file: right documents that nobody labeled, wrong pairs and labels, and hubs."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from acclimate.data.examples import Dataset, Example, Kind, normalized, on_disk,
 from acclimate.data.keys import KeyNumbers, in_parts, keys_of
 from acclimate.data.leakage import cut_short
 from acclimate.data.mining import Pool, pool_of
-from acclimate.data.suspects import Suspects, first_rows, mean_cosine, suspects, twins
+from acclimate.data.suspects import Suspects, first_rows, label_suspects, mean_cosine, suspects, twins
 from acclimate.evaluation import Encode
 from acclimate.evaluation.hubness import K, Neighbors, nearest_neighbors, skewness
 
@@ -59,8 +59,8 @@ def doubts(dataset: Dataset, encode: Encode, *, most: int, seed: int) -> Doubts:
         seed: of what is drawn.
 
     Returns:
-        of pairs all findings; of other rows hubs alone. The document has ``rows`` (looked at), ``of``, ``documents``,
-        ``seconds``, ``hubness``, and of pairs ``false_negatives``, ``weak_pairs`` and ``near_positives``.
+        what was found. The document has ``rows`` (looked at), ``of``, ``documents``, ``seconds`` and ``hubness``, of
+        pairs also ``false_negatives``, ``weak_pairs`` and ``near_positives``, of labeled texts ``label_suspects``.
     """
     began = time.monotonic()
     total = len(dataset.examples)
@@ -86,6 +86,11 @@ def doubts(dataset: Dataset, encode: Encode, *, most: int, seed: int) -> Doubts:
     else:
         known = _distinct(examples, chosen)
         neighbors = _neighbors(encode(known.texts, "document"))
+        if dataset.kind is Kind.LABELED and neighbors is not None:
+            told, problem = _labels(dataset, known, neighbors)
+            document |= told
+            problems.append(problem)
+            doubtful = Doubtful({dataset.examples[row].id for row in problem.rows.tolist()})
     document["documents"] = len(known.texts)
     document["hubness"] = None if neighbors is None else _hubness(dataset, known, neighbors)
     return Doubts(problems, doubtful, document | {"seconds": round(time.monotonic() - began, 1)})
@@ -185,6 +190,22 @@ class _Look:
 
     def _document(self, document: int) -> dict[str, Any]:
         return _told(self.dataset, self.known, document)
+
+
+def _labels(dataset: Dataset, known: _Texts, neighbors: Neighbors) -> tuple[dict[str, Any], Problem]:
+    """Texts that lie among those of another label."""
+    names: dict[str, int] = {}
+    labels = np.array([names.setdefault(str(dataset.examples[row].label), len(names)) for row in known.rows.tolist()])
+    found, others, shares = label_suspects(labels, neighbors.rows)
+    named = list(names)
+    told = [
+        _told(dataset, known, text)
+        | {"label": named[labels[text]], "label_of_neighbors": named[other], "share": round(share, 4)}
+        for text, other, share in zip(found[:_WORST].tolist(), others.tolist(), shares.tolist(), strict=False)
+    ]
+    what = "perhaps a wrong label: nearly all of the nearest texts have one other, and none has it"
+    problem = Problem("label_suspect", what, known.rows[found], "look at them; --fix --drop-suspects leaves them out")
+    return {"label_suspects": {"rows": len(found), "worst": told}}, problem
 
 
 def _told(dataset: Dataset, known: _Texts, document: int) -> dict[str, Any]:

@@ -137,7 +137,8 @@ class Show:
     def _vectors(self, vectors: Mapping[str, Any] | None) -> None:
         """What a base's vectors say beside the problems of rows, which are told with the others."""
         if vectors is None:
-            self.say("not looked at: documents that are right too, wrong pairs, hubs; --base all-MiniLM-L6-v2 does")
+            missing = "documents that are right too, wrong pairs and labels, hubs"
+            self.say(f"not looked at: {missing}; --base all-MiniLM-L6-v2 does")
             return
         self.say(
             f"vectors of {vectors['base']}: {vectors['rows']:,} of {vectors['of']:,} rows looked at, "
@@ -150,6 +151,9 @@ class Show:
         for found in vectors.get("weak_pairs", {}).get("worst", [])[:_WORST]:
             told = f"{found['nearer_documents']:.0%} of all documents are nearer"
             self.say(f"perhaps wrong: {_at(found)}: {_quoted(found['query'])}, {_quoted(found['positive'])}: {told}")
+        for found in vectors.get("label_suspects", {}).get("worst", [])[:_WORST]:
+            told = f"{found['label']!r}, and {found['share']:.0%} of its neighbors are {found['label_of_neighbors']!r}"
+            self.say(f"perhaps wrong: {_at(found)}: {_quoted(found['text'])} is {told}")
         if hubness := vectors["hubness"]:
             self.say(
                 f"hubs: neighbors are shared with skewness {hubness['skewness']:.1f} (0: evenly); "
