@@ -23,6 +23,7 @@ def vectors() -> dict[str, np.ndarray]:
     known |= {f"q{number}": axis(number) + 0.5 * axis(number + 1) for number in range(PLAIN)}
     known["q0"] = axis(0) + axis(40)
     known["paraphrase"] = axis(0) + 0.4 * axis(40)
+    known |= {f"paraphrase {n}": axis(0) + (0.41 + n / 100) * axis(40) for n in range(5)}
     known["twin"] = axis(5) + 0.1 * axis(50)
     known["q9"] = -axis(9) + 0.01 * sum(axis(n) for n in range(PLAIN) if n != 9)  # farther from d9 than all others
     return known
@@ -59,13 +60,13 @@ def test_each_finding_has_its_places_and_texts(tmp_path: Path) -> None:
 
 
 def test_a_copy_without_suspects_has_neither_weak_pairs_nor_negatives_that_may_be_right(tmp_path: Path) -> None:
-    rows = plain()
-    rows[0]["negative"] = ["d3", "Paraphrase"]
+    rows, others = plain(), [f"paraphrase {number}" for number in range(5)]
+    rows[0]["negative"] = ["d3", "Paraphrase", *others]
     data = jsonl(tmp_path / "data.jsonl", rows)
     found = looked_at(data)
     assert found.document["false_negatives"]["worst"][0]["given_as_negative"]
     left = cleaned(read(data).examples, (), found.doubtful)
-    assert (left.removed, left.taken_out) == ({"doubtful": 1}, {"doubtful": 1})
+    assert (left.removed, left.taken_out) == ({"doubtful": 1}, {"doubtful": 6})
     assert left.rows[0]["negative"] == ["d3"]
     assert "q9" not in {row["query"] for row in left.rows}
     assert looked_at(jsonl(tmp_path / "again.jsonl", left.rows)).document["weak_pairs"]["rows"] == 0

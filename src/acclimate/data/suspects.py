@@ -44,6 +44,7 @@ class Suspects:
         counts: [N] documents that are perhaps right too.
         pairs: [S, 2] rows and some of these documents, the likeliest first; at most 3 a row.
         figures: [S, 3] cosine of the query with the suspect, with the right one, and nearness of the two.
+        given: [G, 2] rows and all of these documents that they have as negatives.
     """
 
     right: "NDArray[np.int64]"
@@ -52,6 +53,7 @@ class Suspects:
     counts: "NDArray[np.int64]"
     pairs: "NDArray[np.int64]"
     figures: "NDArray[np.float32]"
+    given: "NDArray[np.int64]"
 
     @property
     def weak(self) -> "NDArray[np.int64]":
@@ -85,6 +87,7 @@ def suspects(
     right, score = np.empty(rows, np.int64), np.empty(rows, np.float32)
     farther, counts = np.full(rows, np.nan), np.zeros(rows, np.int64)
     pairs: list[NDArray[np.int64]] = []
+    given: list[tuple[int, int]] = []
     figures: list[NDArray[np.float32]] = []
     height = max(1, block_bytes // (12 * count))  # two blocks of float32, and what is asked of them
     for start in range(0, rows, height):
@@ -106,12 +109,14 @@ def suspects(
             row, found = int(part[place]), np.flatnonzero(perhaps[place])
             some = found[np.argsort(-nearness[place, found], kind="stable")[:_LISTED]]
             pairs.append(np.stack([np.full(len(some), row), some], axis=1))
+            given += [(row, document) for document in np.intersect1d(found, pool.given[row]).tolist()]
             said = (scores[place, some], np.full(len(some), score[row]), nearness[place, some])
             figures.append(np.stack(said, axis=1))
     listed = np.concatenate([np.empty((0, 2), np.int64), *pairs])
     told = np.concatenate([np.empty((0, 3), np.float32), *figures])
     order = np.argsort(-told[:, 2], kind="stable")
-    return Suspects(right, score, farther, counts, listed[order], told[order])
+    of_rows = np.array(given, np.int64).reshape(-1, 2)
+    return Suspects(right, score, farther, counts, listed[order], told[order], of_rows)
 
 
 def twins(

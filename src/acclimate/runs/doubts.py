@@ -171,9 +171,8 @@ class _Look:
     def doubtful(self, found: Suspects) -> Doubtful:
         """Weak rows, and given negatives that are perhaps right."""
         negatives: dict[str, set[str]] = {}
-        for row, document in found.pairs.tolist():
-            if document in self.pool.given[row]:
-                negatives.setdefault(self.examples[row].id, set()).update(self._spellings(row, document))
+        for row, document in found.given.tolist():
+            negatives.setdefault(self.examples[row].id, set()).update(self._spellings(row, document))
         return Doubtful({self.examples[row].id for row in found.weak.tolist()}, negatives)
 
     def _spellings(self, row: int, document: int) -> set[str]:
