@@ -319,3 +319,11 @@ def test_letters_that_the_default_base_does_not_read(tmp_path: Path, tiny_model:
     assert note.startswith("100% of the letters of query are not Latin")
     assert not any("not Latin" in note for note in package.check(data, base=tiny_model, rows=0)["notes"])
     assert not any("not Latin" in note for note in package.check(jsonl(data, pairs(12)))["notes"])
+
+
+def test_a_copy_of_nothing_is_not_written(acclimate: CommandLine, tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "data.jsonl", pairs(10))
+    result = acclimate("check", data, "--test", data, "--fix", "--json")
+    assert (result.status, result.out) == (4, "")
+    assert "no row is left" in result.err
+    assert not (tmp_path / "data.fixed.jsonl").exists()

@@ -1,14 +1,14 @@
 """``check``: what is in a file, and what is wrong with it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from acclimate.core.errors import AcclimateError, DataError, Place, ResourceError, UsageError
 from acclimate.core.files import write_jsonl
 from acclimate.data.check import profile, write_quarantine
-from acclimate.data.cleaning import Doubtful, cleaned
+from acclimate.data.cleaning import Cleaned, Doubtful, cleaned
 from acclimate.data.examples import Dataset, Kind
 from acclimate.data.leakage import Leakage, leakage
 from acclimate.data.query_makers import MixedMaker
@@ -110,14 +110,7 @@ def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
         elif request.out is None:
             rejects.unlink(missing_ok=True)  # of an earlier look, before the file was mended
         if request.fix:
-            weak = by_vectors.doubtful if by_vectors else Doubtful()
-            suspects = Doubtful(
-                {*weak.rows, *(leak.train_id for leaked in found for leak in leaked.near)}, weak.negatives
-            )
-            exact = [leak for leaked in found for leak in leaked.exact]
-            left = cleaned(dataset.examples, exact, suspects if request.drop_suspects else None)
-            if not left.rows:
-                raise DataError("no row is left when what is wrong is out", "look at the problems first", Place(data))
+            left = _cleaned(dataset, request, found, by_vectors)
             write_jsonl(clean, left.rows)
             document["fixed"] = {
                 "path": str(clean),
@@ -158,6 +151,19 @@ def _leaks(dataset: Dataset, request: CheckRequest) -> Iterator[Leakage]:
     for name, path in splits:
         if path is not None:
             yield leakage(dataset, read_beside(path, request.columns, name), name, path)
+
+
+def _cleaned(dataset: Dataset, request: CheckRequest, found: Sequence[Leakage], by_vectors: "Doubts | None") -> Cleaned:
+    """The cleaned copy, as it is asked for."""
+    doubtful = None
+    if request.drop_suspects:
+        near = {leak.train_id for leaked in found for leak in leaked.near}
+        doubtful = by_vectors.doubtful if by_vectors else Doubtful()
+        doubtful = replace(doubtful, rows={*doubtful.rows, *near})
+    left = cleaned(dataset.examples, [leak for leaked in found for leak in leaked.exact], doubtful)
+    if not left.rows:
+        raise DataError("no row is left when what is wrong is out", "look at the problems first", Place(request.data))
+    return left
 
 
 def _language(scripts: Mapping[str, Mapping[str, float]], base: str | None) -> list[str]:
