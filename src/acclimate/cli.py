@@ -309,6 +309,31 @@ def report(
 
 
 @app.command()
+def explore(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    test: Annotated[
+        Path | None, typer.Option(help="Other documents and questions to look at. [the run's test]")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of this machine. [8642, or a free one]")] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show neighbors before and after on a local page; follow a running training."""
+    from acclimate.runs.explore import explore as run_explore
+    from acclimate.runs.show import Show
+
+    def told(address: str) -> None:
+        if json:
+            _print_json({"schema": 1, "address": address})
+            sys.stdout.flush()
+
+    show = Show(quiet=quiet, json=json)
+    run_explore(run, test=test, port=port, browser=not no_open, show=show, told=told)
+
+
+@app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="A file or folder of examples.")],
     base: Annotated[str | None, typer.Option(help="A model whose tokens and vectors are looked at too.")] = None,

@@ -12,9 +12,14 @@ from markupsafe import Markup
 _NOT_IN_HTML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+def style() -> str:
+    """The look of all pages, as CSS."""
+    return files("acclimate.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+
+
 def rendered(template: str, **context: Any) -> str:
     """A page from a template of this package, with the style sheet inside it."""
-    css = files("acclimate.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    css = style()
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     environment = Environment(
         loader=PackageLoader("acclimate.report"),

@@ -33,6 +33,7 @@ class KnownVectors:
         progress: told (texts done, texts in all) after each chunk.
         folder: of the files; in the cache folder by default.
         limit_bytes: what the files may take together.
+        variant: what else decides the vectors, where the encoder's weights are not those of ``model``.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class KnownVectors:
         progress: Callable[[int, int], None] | None = None,
         folder: Path | None = None,
         limit_bytes: int = LIMIT_BYTES,
+        variant: str = "",
     ) -> None:
         self._encoder, self._progress = encoder, progress
         self._folder = folder or cache_folder() / "vectors"
         self._limit_bytes = limit_bytes
         versions = [metadata.version(package) for package in ("acclimate", "torch", "tokenizers")]
-        self._about = "\0".join([fingerprint(model), str(encoder.device), *versions])
+        self._about = "\0".join([fingerprint(model), str(encoder.device), *versions, *([variant] if variant else [])])
 
     def encode(self, texts: Sequence[str], role: str) -> NDArray[np.float32]:
         """float32 [N, D], what ``encoder.encode`` gives in fp32."""
