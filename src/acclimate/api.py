@@ -257,6 +257,7 @@ def fit(
     test: str | Path | None = None,
     general: str | Path | None = None,
     source: str | Path | None = None,
+    feedback: str | Path | None = None,
     method: str | None = None,
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
@@ -289,6 +290,7 @@ def fit(
         test: test data, ranked whole; a leak-free share of ``train`` by default.
         general: what must not be forgotten; the built-in probe by default.
         source: labeled data from another domain, of the same kind, to learn from too.
+        feedback: what users say of single pairs, as ``acclimate explore`` writes it.
         method: what trains, by name; ``auto`` by default.
         recipe: a YAML recipe, of which the other arguments change single values.
         settings: single values as ``key.path=value``.
@@ -332,6 +334,7 @@ def fit(
         "test": test,
         "general": general,
         "source": source,
+        "feedback": feedback,
         "method": method,
         "epochs": epochs,
         "time_limit": time_limit,
@@ -403,6 +406,7 @@ _KEYS = {
     "test": "data.test",
     "general": "data.general",
     "source": "data.source",
+    "feedback": "data.feedback",
     "columns": "data.columns",
     "query_prompt": "data.query_prompt",
     "document_prompt": "data.document_prompt",
@@ -425,7 +429,7 @@ def _recipe(train: Any, recipe: str | Path | None, settings: Sequence[str], opti
     for name in options:
         if name not in _KEYS:
             raise UsageError(f"{name} decides nothing here", f"known are {', '.join(sorted(_KEYS))}")
-    for name in ("dev", "test", "general", "source"):
+    for name in ("dev", "test", "general", "source", "feedback"):
         value = options.get(name)
         if value is not None and not isinstance(value, str | Path):
             problem = f"{name} is a {type(value).__name__}, and it takes the path of a file or folder"

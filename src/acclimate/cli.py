@@ -29,6 +29,7 @@ Base = Annotated[str | None, typer.Option(help="Model to tune: folder, package o
 Dev = Annotated[Path | None, typer.Option(help="Dev data. [a leak-free share of TRAIN]")]
 Test = Annotated[Path | None, typer.Option(help="Test data. [a leak-free share of TRAIN]")]
 Source = Annotated[Path | None, typer.Option(help="Labeled data from another domain, to learn from too.")]
+Feedback = Annotated[Path | None, typer.Option(help="What users say of pairs, as explore writes it.")]
 General = Annotated[Path | None, typer.Option(help="What must not be forgotten. [the built-in probe]")]
 Method = Annotated[str | None, typer.Option(help="What trains. [auto]")]
 RecipeFile = Annotated[Path | None, typer.Option(help="A YAML recipe.")]
@@ -72,6 +73,7 @@ def fit(
     test: Test = None,
     general: General = None,
     source: Source = None,
+    feedback: Feedback = None,
     method: Method = None,
     recipe: RecipeFile = None,
     set_: Settings = None,
@@ -105,6 +107,7 @@ def fit(
         test=test,
         general=general,
         source=source,
+        feedback=feedback,
         method=method,
         recipe=recipe,
         settings=set_ or [],
@@ -141,6 +144,7 @@ def plan(
     test: Test = None,
     general: General = None,
     source: Source = None,
+    feedback: Feedback = None,
     method: Method = None,
     recipe: RecipeFile = None,
     set_: Settings = None,
@@ -170,6 +174,7 @@ def plan(
         test=test,
         general=general,
         source=source,
+        feedback=feedback,
         method=method,
         recipe=recipe,
         settings=set_ or [],
@@ -238,6 +243,7 @@ def compare(
     test: Test = None,
     general: General = None,
     source: Source = None,
+    feedback: Feedback = None,
     recipe: RecipeFile = None,
     set_: Settings = None,
     epochs: Epochs = None,
@@ -269,6 +275,7 @@ def compare(
         test=test,
         general=general,
         source=source,
+        feedback=feedback,
         recipe=recipe,
         settings=set_ or [],
         epochs=epochs,

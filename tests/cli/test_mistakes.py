@@ -421,6 +421,19 @@ mistake(
     lambda b: ["evaluate", b.tiny, b / "train.jsonl", "--baseline", b / "m"],
 )
 mistake("verify no model", USAGE, r"stuff holds no model", lambda b: ["verify", b.write("stuff/a.txt", "").parent])
+mistake("explore no run", USAGE, r"holds no run of fit; name", lambda b: ["explore", b / "run", "--no-open"])
+mistake(
+    "feedback without documents",
+    DATA,
+    r"said\.jsonl.*no column holds the query, or none a right or wrong document; give rows such as",
+    lambda b: b.fit("--feedback", b.write("said.jsonl", '{"query": "q"}\n')),
+)
+mistake(
+    "feedback of unknown queries",
+    DATA,
+    r"said\.jsonl: none of 1 pairs can act: .*no right document is named; mark",
+    lambda b: b.fit("--feedback", b.write("said.jsonl", '{"query": "q", "negative": "d"}\n')),
+)
 mistake("merge one model", USAGE, r"a MODEL and its BASE; write", lambda b: ["merge", b.tiny, *b.merged("0.5")])
 mistake("merge a model with itself", USAGE, r"equal weights", lambda b: ["merge", b.model(), b.tiny, *b.merged("0.5")])
 mistake("merge no model", USAGE, r"there is no model .*; give", lambda b: ["merge", b / "m", b.tiny, *b.merged("1")])

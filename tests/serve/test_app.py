@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from acclimate.serve.app import State
 from acclimate.serve.corpus import Question
 from acclimate.serve.guard import BODY_LIMIT, TOKEN_HEADER
-
 from fake_run import metrics
+
 from .conftest import HOST, space
 
 Client = Callable[..., TestClient]

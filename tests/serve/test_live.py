@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from acclimate.serve.live import followed
-
 from fake_run import metrics
 
 

@@ -28,7 +28,11 @@ def test_neighbors_are_those_of_a_plain_sort(count: int) -> None:
 def test_kept_new_and_lost_are_the_sets_of_both_sides() -> None:
     found = space(TEXTS).neighbors("a query", 10)
     before, after = set(found["before"]), set(found["after"])
-    assert (found["kept"], found["new"], found["lost"]) == (len(before & after), len(after - before), len(before - after))
+    assert (found["kept"], found["new"], found["lost"]) == (
+        len(before & after),
+        len(after - before),
+        len(before - after),
+    )
     assert found["kept"] + found["new"] == found["kept"] + found["lost"] == 10
 
 

@@ -1,9 +1,10 @@
 """What users say of single pairs: right and wrong documents of queries, and what becomes of training rows by it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
+from typing import NamedTuple
 
 from acclimate.core.errors import DataError, Place
 from acclimate.data.examples import Example, Rejected, normalized, on_disk
@@ -15,59 +16,36 @@ WITHDRAWN = "withdrawn"
 """The column of a document of which nothing is said any longer."""
 
 
-@dataclass(slots=True)
-class Said:
-    """What is said of one query.
+class Said(NamedTuple):
+    """A document is right or wrong for a query; ``line`` says where that stands."""
 
-    Attributes:
-        query: as it was first asked.
-        line: where that stands.
-        right, wrong: normalized text -> text of documents; none is in both.
-    """
-
-    query: str
     line: int
-    right: dict[str, str] = field(default_factory=dict)
-    wrong: dict[str, str] = field(default_factory=dict)
+    query: str
+    document: str
+    right: bool
 
 
-class Feedback(Mapping[str, Said]):
-    """Queries and what is said of them; a query is found whatever its case and spaces.
-
-    Attributes:
-        pairs: of a query and a document, of which something is said.
-    """
-
-    def __init__(self, of: dict[str, Said]) -> None:
-        self._of = of
-        self.pairs = sum(len(said.right) + len(said.wrong) for said in of.values())
-
-    def __getitem__(self, query: str) -> Said:
-        return self._of[normalized(query)]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._of)
-
-    def __len__(self) -> int:
-        return len(self._of)
-
-
-def read_feedback(path: Path) -> Feedback:
+def read_feedback(path: Path) -> list[Said]:
     """Reads a file of feedback: rows of a query and its right documents, its wrong ones, or both.
 
-    What stands further below of a pair counts. A column ``withdrawn`` takes back what was said of a document.
+    Columns have the names that training data has. What stands further below of a pair counts, case and spaces aside. A
+    column ``withdrawn`` takes back what was said of a document.
 
     Raises:
-        DataError: a row without a query or a document; no row at all.
+        DataError: no such columns, or a row without a query or a document.
     """
     source = file_source(path)
     columns = _columns(source)
-    found: dict[str, Said] = {}
+    found: dict[tuple[str, str], Said] = {}
     for row in source.rows():
         if isinstance(row, Rejected):
             raise DataError(row.reason, "mend or remove this row", Place(path, row.line, row.column))
-        _take(row, columns, found, path)
-    return Feedback({key: said for key, said in found.items() if said.right or said.wrong})
+        for role, said in _judgments(row, columns, path):
+            pair = normalized(said.query), normalized(said.document)
+            found.pop(pair, None)
+            if role != WITHDRAWN:
+                found[pair] = said
+    return list(found.values())
 
 
 def _columns(source: Source) -> dict[str, list[str]]:
@@ -82,19 +60,14 @@ def _columns(source: Source) -> dict[str, list[str]]:
     return columns
 
 
-def _take(row: Row, columns: Mapping[str, list[str]], found: dict[str, Said], path: Path) -> None:
-    said = {role: [text for name in names for text in _texts(row.values.get(name))] for role, names in columns.items()}
-    if len(said["query"]) != 1 or not (said["positive"] or said["negative"] or said[WITHDRAWN]):
+def _judgments(row: Row, columns: Mapping[str, list[str]], path: Path) -> Iterator[tuple[str, Said]]:
+    texts = {role: [text for name in names for text in _texts(row.values.get(name))] for role, names in columns.items()}
+    documents = [(role, text) for role in ("positive", "negative", WITHDRAWN) for text in texts[role]]
+    if len(texts["query"]) != 1 or not documents:
         problem = "the row has no query with a right or wrong document"
         raise DataError(problem, "mend or remove this row", Place(path, row.line))
-    (query,) = said["query"]
-    of = found.setdefault(normalized(query), Said(query, row.line))
-    for role, taken in (("positive", of.right), ("negative", of.wrong), (WITHDRAWN, None)):
-        for text in said[role]:
-            of.right.pop(normalized(text), None)
-            of.wrong.pop(normalized(text), None)
-            if taken is not None:
-                taken[normalized(text)] = text
+    for role, text in documents:
+        yield role, Said(row.line, texts["query"][0], text, role == "positive")
 
 
 def _texts(value: object) -> list[str]:
@@ -102,14 +75,22 @@ def _texts(value: object) -> list[str]:
     return [text for text in given if isinstance(text, str) and text.strip()]
 
 
+def as_examples(said: Iterable[Said]) -> list[Example]:
+    """Each as a row of its own, by which texts that are held out can be found. The place in the list is its id."""
+    return [
+        Example(str(place), one.line, one.query, **{"positives" if one.right else "negatives": (one.document,)})
+        for place, one in enumerate(said)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """Training rows after feedback.
 
     Attributes:
-        rows: those of the file, changed, and new ones behind them.
-        removed: pairs of the file that feedback calls wrong.
-        negatives: wrong documents that rows of the file got.
+        rows: those that were there, changed, and new ones behind them.
+        removed: pairs that feedback calls wrong.
+        negatives: wrong documents that rows got which were there.
         added: new rows.
         idle: queries of which nothing but wrong documents is known, so that no row can hold them.
     """
@@ -117,55 +98,71 @@ class Applied:
     rows: Sequence[Example]
     removed: int
     negatives: int
-    added: Sequence[Example]
+    added: int
     idle: int
 
 
-def applied(rows: Sequence[Example], feedback: Feedback) -> Applied:
+@dataclass(slots=True)
+class _OfQuery:
+    """What is said of one query: normalized text -> text of documents."""
+
+    first: Said
+    right: dict[str, str] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+
+
+def applied(rows: Sequence[Example], feedback: Iterable[Said]) -> Applied:
     """Rows of pairs, as feedback has them.
 
     A wrong document becomes a negative of every row of its query, and is no positive of one any longer; a row whose
     positives are all wrong goes. Right documents that no row of their query has make a row, with the wrong ones.
     """
-    answered: dict[str, set[str]] = {}
+    queries: dict[str, _OfQuery] = {}
+    for said in feedback:
+        of = queries.setdefault(normalized(said.query), _OfQuery(said))
+        (of.right if said.right else of.wrong)[normalized(said.document)] = said.document
     removed = negatives = 0
 
     def changed() -> Iterator[Example]:
         nonlocal removed, negatives
         for row in rows:
-            said = feedback.get(row.query)
-            if said is None:
+            of = queries.get(normalized(row.query))
+            if of is None:
                 yield row
                 continue
-            answer = _answered(row, said)
-            removed += len(row.positives) - len(answer.positives)
-            if answer.positives:
-                answered.setdefault(normalized(row.query), set()).update(map(normalized, answer.positives))
-                negatives += len({*answer.negatives} - {*row.negatives})
-                yield answer
+            kept, new = _told(row, of)
+            removed += len(row.positives) - len(kept.positives)
+            if kept.positives:
+                of.answered.update(map(normalized, kept.positives))
+                negatives += new
+                yield kept
 
-    kept = on_disk(changed())
-    added, idle = [], 0
-    for key in feedback:
-        said = feedback[key]
-        new = tuple(text for name, text in said.right.items() if name not in answered.get(key, ()))
-        if new:
-            wrong = tuple(said.wrong.values())
-            added.append(Example(f"feedback:{said.line}", said.line, said.query, new, wrong))
-        elif key not in answered:
-            idle += 1
-    return Applied(kept, removed, negatives, added, idle)
+    result = on_disk(changed())
+    added = [row for of in queries.values() if (row := _row(of)) is not None]
+    result.extend(added)
+    taught = {normalized(row.query) for row in added}
+    idle = sum(not of.answered and name not in taught for name, of in queries.items())
+    return Applied(result, removed, negatives, len(added), idle)
 
 
-def _answered(row: Example, said: Said) -> Example:
-    right = [place for place, text in enumerate(row.positives) if normalized(text) not in said.wrong]
-    wrong = [place for place, text in enumerate(row.negatives) if normalized(text) not in said.right]
+def _told(row: Example, of: _OfQuery) -> tuple[Example, int]:
+    """A row as it is after feedback, and how many negatives are new in it."""
+    right = [place for place, text in enumerate(row.positives) if normalized(text) not in of.wrong]
+    wrong = [place for place, text in enumerate(row.negatives) if normalized(text) not in of.right]
     known = {normalized(row.negatives[place]) for place in wrong}
-    new = tuple(text for name, text in said.wrong.items() if name not in known)
-    scores = tuple(row.negative_scores[place] for place in wrong if row.negative_scores)
+    new = tuple(text for name, text in of.wrong.items() if name not in known)
+    taught = row.positive_scores or row.negative_scores  # a teacher says nothing of what came later
     return row._replace(
         positives=tuple(row.positives[place] for place in right),
         negatives=(*(row.negatives[place] for place in wrong), *new),
         positive_scores=tuple(row.positive_scores[place] for place in right if row.positive_scores),
-        negative_scores=(*scores, *(nan,) * len(new)) if row.negative_scores or row.positive_scores else (),
-    )
+        negative_scores=(*(row.negative_scores[place] for place in wrong), *(nan,) * len(new)) if taught else (),
+    ), len(new)
+
+
+def _row(of: _OfQuery) -> Example | None:
+    new = tuple(text for name, text in of.right.items() if name not in of.answered)
+    if not new:
+        return None
+    return Example(f"feedback:{of.first.line}", of.first.line, of.first.query, new, tuple(of.wrong.values()))

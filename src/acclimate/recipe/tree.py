@@ -92,6 +92,8 @@ class DataSettings(Settings):
     wrong documents that look right, beside the wrong ones that the file has; a step takes ``negatives_a_row`` of both.
     ``synthetic`` is how queries are made where TRAIN has texts alone; ``auto`` takes ``mixed`` there.
     ``replay`` is a file of earlier data of the same kind, that is to be kept: ``replay_share`` of the batches are its.
+    ``feedback`` is a file of what users say of single pairs, as `explore` writes it: wrong documents become negatives
+    of their query's rows and no longer answer them, right ones answer them.
 
     ``source`` is a file of pairs (or scored pairs, like TRAIN) from another domain, that train in batches of their own:
     ``mixing`` says how these come among those of TRAIN, and ``weighting`` makes rows count by how much their queries
@@ -117,6 +119,7 @@ class DataSettings(Settings):
     synthetic: AnyQueryMaker | Auto = "auto"
     replay: str = "none"
     replay_share: Share = 0.1
+    feedback: str = "none"
     source: str = "none"
     source_query_prompt: str = ""
     source_document_prompt: str = ""

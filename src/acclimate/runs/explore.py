@@ -245,6 +245,7 @@ def _listen(port: int | None) -> socket.socket:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((ADDRESS, tried))
+            found.listen()  # by now: who is told the address may ask at once and waits for the answer
             return found
         except (OSError, OverflowError) as error:
             found.close()

@@ -132,6 +132,8 @@ def _require_no_texts(data: DataSettings) -> None:
         raise UsageError("data.replay reads texts, and the base reads ids", "leave it out")
     if data.source != "none":
         raise UsageError("data.source reads texts, and the base reads ids", "leave it out")
+    if data.feedback != "none":
+        raise UsageError("data.feedback is of texts, and the base reads ids", "leave it out")
     if data.tasks:
         raise UsageError("data.tasks are of texts, and the base reads ids", "leave it out")
     if data.mining != "none":

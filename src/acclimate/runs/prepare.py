@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from acclimate.core.errors import DataError, Place
-from acclimate.core.files import write_json, write_jsonl
+from acclimate.core.files import sha256_file, write_json, write_jsonl
 from acclimate.data.check import profile, write_quarantine
 from acclimate.data.examples import Dataset, Example, Kind, RetrievalSet
 from acclimate.data.items import ItemRows, profile_of_pairs
@@ -18,6 +18,7 @@ from acclimate.evaluation.probe import Half, general_tasks, tasks_from
 from acclimate.recipe.tree import DataSettings
 from acclimate.runs.beside import Beside, replayed, source_of
 from acclimate.runs.cut import Cut, HeldOut, cut, items_of, notes_of, size
+from acclimate.runs.feedback import require_pairs, with_feedback
 from acclimate.runs.synthetic import Models, Synthetic
 
 
@@ -79,6 +80,12 @@ def prepare(train: Any, data: DataSettings, seed: int, models: Models) -> Prepar
         of_tasks.append(f"{known} training rows held texts that other tasks are tested on and were left out")
     dataset, label_texts = of_train.dataset, of_train.label_texts
     held_out = [*of_train.held_out, *(given for task in tasks.values() for given in task.held_out)]
+    said = "none"
+    if data.feedback != "none":
+        require_pairs(Kind.LABELED if label_texts else of_train.kind)
+        rows, of_feedback = with_feedback(of_train.train, Path(data.feedback), held_out)
+        of_train, said = replace(of_train, train=rows), sha256_file(Path(data.feedback))
+        of_tasks += of_feedback
     kind = Kind.PAIRS if of_train.synthetic else dataset.kind
     source = source_of(data, kind, len(of_train.train), held_out, seed)
     replay = replayed(data, kind, held_out, seed)
@@ -104,6 +111,7 @@ def prepare(train: Any, data: DataSettings, seed: int, models: Models) -> Prepar
             "source": source.dataset.sha256 if source else "none",
             "replay": replay.dataset.sha256 if replay else "none",
             "tasks": _digest(tasks, data) if tasks else "none",
+            "feedback": said,
         },
         source=source,
         replay=replay,

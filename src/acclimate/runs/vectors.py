@@ -142,6 +142,10 @@ class _Run:
             raise UsageError("data.replay reads texts, and there are only vectors", "give its pairs beside the others")
         if self.request.recipe.data.source != "none":
             raise UsageError("data.source reads texts, and there are only vectors", "give its pairs beside the others")
+        if self.request.recipe.data.feedback != "none":
+            raise UsageError(
+                "data.feedback is of texts, and there are only vectors", "give its pairs beside the others"
+            )
         if self.request.recipe.data.tasks:
             raise UsageError("data.tasks are of texts, and there are only vectors", "leave it out")
         if self.request.recipe.data.mining != "none":

@@ -55,9 +55,9 @@ class FeedbackLog:
         Raises:
             DataError: somebody has written what is no feedback into the file.
         """
-        said = read_feedback(self.path).get(query) if self.path.is_file() else None
-        if said is None:
+        if not self.path.is_file():
             return {}
+        asked = normalized(query)
+        said = {normalized(s.document): s.right for s in read_feedback(self.path) if normalized(s.query) == asked}
         names = {str(row): normalized(text) for row, text in documents.items()}
-        right: dict[str, Verdict] = {row: "right" for row, name in names.items() if name in said.right}
-        return right | {row: "wrong" for row, name in names.items() if name in said.wrong}
+        return {row: "right" if said[name] else "wrong" for row, name in names.items() if name in said}
