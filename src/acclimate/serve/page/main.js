@@ -69,6 +69,7 @@ async function show() {
   const asked = wanted.row !== null ? { row: wanted.row } : wanted.query.trim() ? { query: wanted.query } : null;
   if (asked === null) return;
   const began = performance.now();
+  find("results").setAttribute("aria-busy", "true");
   try {
     const answer = await ask("neighbors", { ...asked, count: wanted.count, share: wanted.share });
     if (own !== turn) return;
@@ -79,6 +80,7 @@ async function show() {
   } catch (problem) {
     if (own === turn) find("told").textContent = problem instanceof TypeError ? word("unreachable") : problem.message;
   }
+  if (own === turn) find("results").setAttribute("aria-busy", "false");
 }
 
 function draw() {
@@ -91,7 +93,7 @@ function draw() {
   find("told").textContent = told.join(" ");
   const asked = [];
   if (about.kind === "document") {
-    asked.push(element("p", { class: "note" }, word("askedDocument", about.id)), element("p", { class: "asked", dir: "auto" }, about.text));
+    asked.push(element("p", { class: "note" }, word("askedDocument", about.id)), element("p", { class: "asked", dir: "auto", role: "region", tabindex: 0, "aria-label": word("query") }, about.text));
   } else if (about.kind === "question") {
     asked.push(element("p", { class: "note" }, word(about.origin === "test" ? "askedTest" : "askedTrain")));
     if (about.origin === "test" && Object.keys(found.feedback ?? {}).length) asked.push(testNote());
@@ -183,8 +185,7 @@ async function begin() {
     find("questions-part").open = state.questions + state.questions_of_train > 0;
     if (find("questions-part").hidden) find("documents-part").open = true;
   }
-  await showMap(state, actions.open);
-  await show();
+  await Promise.all([show(), showMap(state, actions.open)]); // what is typed from now on stays
 }
 
 find("ask").addEventListener("submit", (event) => {
