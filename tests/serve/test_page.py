@@ -158,9 +158,9 @@ CLIPPED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(
+    ("width", "scheme", "language"), [(360, "light", "en"), (360, "dark", "zh"), (1440, "light", "zh"), (1440, "dark", "en")]
+)
 def test_the_page_is_accessible_and_nothing_is_clipped(
     chromium: Any, run: State, width: int, scheme: str, language: str
 ) -> None:

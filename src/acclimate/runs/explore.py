@@ -81,7 +81,7 @@ def explore(
     if browser:
         webbrowser.open(address)
     settings = uvicorn.Config(
-        app, log_level="error", access_log=False, server_header=False, lifespan="off", limit_concurrency=100,
+        app, log_level="critical", access_log=False, server_header=False, lifespan="off", limit_concurrency=100,
         timeout_graceful_shutdown=1,
     )  # fmt: skip
     try:
@@ -147,7 +147,9 @@ class _Models:
             encoder.to(device)
         self._between: tuple[float, Encoder] | None = None  # one at a time
         self._vectors: dict[float, NDArray[np.float32]] = {}
-        self._lock = threading.Lock()  # of the encoders, and so that nothing is encoded twice
+        # Of an encoder each, and so that nothing is encoded twice: one at an end answers while another is busy.
+        self._locks = {BASE: threading.Lock(), TUNED: threading.Lock()}
+        self._lock_between = threading.Lock()
 
     def space(self) -> Space:
         """What is searched; the documents are encoded by now."""
@@ -163,7 +165,7 @@ class _Models:
     def documents(self, share: float) -> "NDArray[np.float32]":
         """The vectors of all documents [N, D]."""
         if share not in self._vectors:
-            with self._lock:
+            with self._lock(share):
                 if share not in self._vectors:
                     # What is kept lies in the folder for caches: looking at a run changes nothing in it.
                     variant = "" if share in self._folders else f"{share} of {fingerprint(self._folders[BASE])}"
@@ -174,8 +176,11 @@ class _Models:
 
     def encode(self, texts: Sequence[str], role: str, share: float) -> "NDArray[np.float32]":
         """Vectors of queries [n, D]."""
-        with self._lock:
+        with self._lock(share):
             return self._encoder(share).encode(texts, role)
+
+    def _lock(self, share: float) -> threading.Lock:
+        return self._locks.get(share, self._lock_between)
 
     def _progress(self, done: int, total: int) -> None:
         self._state.done, self._state.total = done, total

@@ -1,7 +1,7 @@
 """Exact neighbors of a query among all documents, by the vectors of two models."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.serve.corpus import Corpus, Rows
-from acclimate.serve.layout import Layout
+from acclimate.serve.layout import Floats, Layout, mean_of
 
 Vectors = NDArray[np.float32]
 
@@ -34,6 +34,7 @@ class Space:
     shares: tuple[float, ...]
     documents: Callable[[float], Vectors]
     encode: Callable[[Sequence[str], str, float], Vectors]
+    _means: dict[float, Floats] = field(default_factory=dict)
 
     @cached_property
     def layout(self) -> Layout | None:
@@ -50,8 +51,12 @@ class Space:
     def points(self, share: float) -> NDArray[np.int64]:
         """Where the documents that are shown lie on the map of a share [n, 2]."""
         assert self.layout is not None
-        vectors = self.documents(share)
-        return self.layout.place(vectors[self.shown], vectors)
+        return self.layout.place(self.documents(share)[self.shown], self._mean(share))
+
+    def _mean(self, share: float) -> Floats:
+        if share not in self._means:
+            self._means[share] = mean_of(self.documents(share))
+        return self._means[share]
 
     def neighbors(self, query: str | int, count: int, share: float = TUNED) -> dict[str, Any]:
         """The nearest documents of a query before and after.
@@ -78,7 +83,7 @@ class Space:
             rank[side] = np.zeros(len(vectors), np.int64)
             rank[side][order[side]] = np.arange(1, len(order[side]) + 1)
             if self.layout is not None:
-                place[side] = self.layout.place(asked, vectors)[0].tolist()
+                place[side] = self.layout.place(asked, self._mean(of_share))[0].tolist()
         first = {side: order[side][:count] for side in sides}
         right = relevant[np.argsort(rank["after"][relevant], kind="stable")]
         listed = np.unique(np.concatenate([*first.values(), right[:_RIGHT_SHOWN]]))
@@ -139,8 +144,10 @@ class Space:
         rows = order[start : start + count]
         points: Mapping[str, NDArray[np.int64]] = {}
         if self.layout is not None:
-            sides = {"before": self.documents(BASE), "after": self.documents(TUNED)}
-            points = {side: self.layout.place(vectors[rows], vectors) for side, vectors in sides.items()}
+            sides = {"before": BASE, "after": TUNED}
+            points = {
+                side: self.layout.place(self.documents(share)[rows], self._mean(share)) for side, share in sides.items()
+            }
         return {
             "total": len(order),
             "documents": [

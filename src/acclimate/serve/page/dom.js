@@ -48,11 +48,13 @@ export function later(call, milliseconds) {
   };
 }
 
+const kindOf = (text) => (/^[\d., -]+$/.test(text) ? "figures" : text.length > 20 ? "words" : null);
+
 export function table(caption, head, rows, kind = "") {
   return element("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption },
     element("table", { class: kind },
       element("caption", {}, caption),
       element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...rows.map(([first, ...rest]) =>
-        element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((cell) => element("td", { dir: "auto", class: String(cell).length > 20 ? "words" : null }, cell)))))));
+        element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((cell) => element("td", { dir: "auto", class: kindOf(String(cell)) }, cell)))))));
 }

@@ -8,6 +8,7 @@ import { documents, questions } from "./tables.js";
 import { count, LANGUAGES, speak, word } from "./words.js";
 
 const EVERY = 700; // milliseconds between two questions whether the vectors are there
+const SLOW = 5000; // milliseconds: no answer takes as long unless documents were encoded for it
 
 let state = { phase: "waiting" };
 let wanted = read();
@@ -67,9 +68,16 @@ async function show() {
   const own = ++turn;
   find("query").value = wanted.row === null ? wanted.query : "";
   const asked = wanted.row !== null ? { row: wanted.row } : wanted.query.trim() ? { query: wanted.query } : null;
-  if (asked === null) return;
+  if (asked === null) {
+    found = null;
+    find("results").hidden = find("right-part").hidden = true;
+    find("asked").replaceChildren();
+    find("told").textContent = word("hint");
+    return;
+  }
   const began = performance.now();
   find("results").setAttribute("aria-busy", "true");
+  const waiting = setInterval(() => tellProgress(own), EVERY);
   try {
     const answer = await ask("neighbors", { ...asked, count: wanted.count, share: wanted.share });
     if (own !== turn) return;
@@ -80,12 +88,20 @@ async function show() {
   } catch (problem) {
     if (own === turn) find("told").textContent = problem instanceof TypeError ? word("unreachable") : problem.message;
   }
+  clearInterval(waiting);
   if (own === turn) find("results").setAttribute("aria-busy", "false");
+}
+
+// A share of the weights that nobody has asked for takes as long as encoding all documents.
+async function tellProgress(own) {
+  const now = await ask("state").catch(() => null);
+  if (own === turn && now !== null && now.done < now.total) find("told").textContent = word("encoding", count(now.done), count(now.total));
 }
 
 function draw() {
   if (found === null) return;
   const about = found.query;
+  find("results").hidden = false;
   const told = [word("told", count(found.kept), count(found.new), count(found.lost))];
   const best = (side) => count(Math.min(...found.right.map((row) => found.documents[row][`rank_${side}`])));
   if (about.kind === "question" && found.right.length) told.push(word("first", best("before"), best("after")));
@@ -98,7 +114,7 @@ function draw() {
     asked.push(element("p", { class: "note" }, word(about.origin === "test" ? "askedTest" : "askedTrain")));
     if (about.origin === "test" && Object.keys(found.feedback ?? {}).length) asked.push(testNote());
   }
-  asked.push(element("p", { class: "note took" }, word("milliseconds", Math.round(took))));
+  if (took < SLOW) asked.push(element("p", { class: "note took" }, word("milliseconds", Math.round(took))));
   find("asked").replaceChildren(...asked);
   showNeighbors(found, actions);
   showMarks(found);
@@ -213,6 +229,7 @@ find("language").addEventListener("change", async (event) => {
   if (!ready) return;
   showTitleOfShare();
   await showMap(state, actions.open);
+  if (found === null) show();
   draw();
   for (const part of tables) part.again();
 });
