@@ -79,7 +79,9 @@ def _space(texts: Sequence[str], asked: Sequence[str]) -> Space:
 
 def _asked(space: Space, asked: Sequence[str], count: int) -> tuple[list[float], list[float]]:
     """Milliseconds of each query from the request to the whole answer, and those that the processors worked."""
-    state = State({"run": "benchmark"}, Path("metrics.jsonl"), FeedbackLog(Path("feedback.jsonl")), "ready", space=space)
+    state = State(
+        {"run": "benchmark"}, Path("metrics.jsonl"), FeedbackLog(Path("feedback.jsonl")), "ready", space=space
+    )
     server = uvicorn.Server(uvicorn.Config(explorer(state, (), ""), port=0, log_level="error", lifespan="off"))
     listening = server.config.bind_socket()
     port = listening.getsockname()[1]

@@ -414,7 +414,7 @@ print(used.ru_utime + used.ru_stime, *heavy, file=sys.stderr)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource module")
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"], []])
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["explore", "--help"], ["--version"], []])
 def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
     best = 9.0
     for _ in range(3):
@@ -427,11 +427,11 @@ def test_help_is_quick_and_imports_nothing_heavy(arguments: list[str]) -> None:
     assert best < 0.4
 
 
-VERBS = ("fit", "evaluate", "check", "verify", "encode", "merge", "demo", "doctor")
+VERBS = ("fit", "evaluate", "check", "verify", "encode", "merge", "report", "explore", "demo", "doctor")
 OPTIONS = (
     *("base", "dev", "test", "general", "method", "recipe", "set", "epochs", "lr", "batch-size", "max-length", "seed"),
     *("precision", "device", "columns", "query-prompt", "document-prompt", "out", "keep", "strict", "restart"),
-    *("json", "quiet", "debug"),
+    *("feedback", "json", "quiet", "debug"),
 )
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import yaml
 import acclimate
 from acclimate.core.errors import ResourceError, UsageError
 from acclimate.model.encoder import Encoder
+from acclimate.runs import explore
 from acclimate.runs.explore import _listen, space_of, state_of
 from acclimate.runs.explored import corpus_of
 from acclimate.runs.show import Show
@@ -179,6 +182,38 @@ def served(runs: dict[str, Path]) -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def test_a_run_is_waited_for_and_shown_when_it_is_finished(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore, "_LOOK_EVERY", 0.02)
+    run = tmp_path / "run"
+    shutil.copytree(runs["given"], run)
+    scores = (run / "scores.json").rename(tmp_path / "scores.json")
+    state, recipe = state_of(run)
+    assert "verdict" not in state.about
+    waiting = threading.Thread(target=explore._prepare, args=(run, recipe, None, state, Show(quiet=True)))
+    waiting.start()
+    time.sleep(0.1)
+    assert (state.phase, state.space) == ("waiting", None)
+    scores.rename(run / "scores.json")
+    waiting.join(60)
+    assert (state.phase, state.problem) == ("ready", "")
+    assert state.space is not None
+    assert state.about["verdict"] == json.loads((run / "scores.json").read_text())["gate"]["verdict"]
+
+
+def test_a_model_that_cannot_be_read_is_told_on_the_page(runs: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["given"], run)
+    for folder in (run / "model", run / "rejected"):
+        for weights in folder.glob("*.safetensors"):
+            weights.write_bytes(weights.read_bytes()[:1000])
+    state, recipe = state_of(run)
+    explore._prepare(run, recipe, None, state, Show(quiet=True))
+    assert state.phase == "failed"
+    assert "the weights cannot be read" in state.problem
 
 
 @pytest.mark.long

@@ -36,7 +36,7 @@ _TEMPLATES = """
 <svg><animate onbegin={} attributeName=x dur=1s>
 <svg><set onbegin={} attributename=x>
 <svg><a xlink:href="javascript:{}"><text x=20 y=20>x</text></a></svg>
-<svg><use href="data:image/svg+xml,<svg id='x' xmlns='http://www.w3.org/2000/svg'><image href='1' onerror='{}'/></svg>#x"/></svg>
+<svg><use href="data:image/svg+xml,<svg id='x'><image href='1' onerror='{}'/></svg>#x"/></svg>
 <svg><foreignObject><iframe srcdoc="<script>parent.{}</script>"></foreignObject></svg>
 <math><mtext><table><mglyph><style><img src=x onerror={}></style></mglyph></table></mtext></math>
 <math href="javascript:{}">x</math>

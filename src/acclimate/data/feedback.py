@@ -77,9 +77,10 @@ def _texts(value: object) -> list[str]:
 
 def as_examples(said: Iterable[Said]) -> list[Example]:
     """Each as a row of its own, by which texts that are held out can be found. The place in the list is its id."""
+    rows = ((str(place), one, (one.document,)) for place, one in enumerate(said))
     return [
-        Example(str(place), one.line, one.query, **{"positives" if one.right else "negatives": (one.document,)})
-        for place, one in enumerate(said)
+        Example(name, one.line, one.query, alone, ()) if one.right else Example(name, one.line, one.query, (), alone)
+        for name, one, alone in rows
     ]
 
 

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import platform
 import socket
 import threading
 import time
@@ -78,7 +80,7 @@ def explore(
     threading.Thread(target=_prepare, args=(run, recipe, test, state, show), daemon=True).start()
     told(address)
     show.say(f"explore {address} (Ctrl-C ends it)")
-    if browser:
+    if browser and _has_screen():
         webbrowser.open(address)
     settings = uvicorn.Config(
         app, log_level="critical", access_log=False, server_header=False, lifespan="off", limit_concurrency=100,
@@ -238,6 +240,11 @@ def _is_item_table(base: str) -> bool:
         return reads_ids(resolve(base))
     except AcclimateError:
         return False  # told when it is loaded
+
+
+def _has_screen() -> bool:
+    """Whether a browser would open beside the terminal. Without a screen, Linux may have one that takes it over."""
+    return platform.system() != "Linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _listen(port: int | None) -> socket.socket:
