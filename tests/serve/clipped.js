@@ -22,6 +22,10 @@
       found.push(`clipped: ${element.textContent.slice(0, 40)}`);
     }
   }
+  for (const row of document.querySelectorAll("details[open] tr, section tr")) {
+    const tops = new Set([...row.cells].map((cell) => Math.round(cell.getBoundingClientRect().top)));
+    if (tops.size > 1) found.push(`cells of a row beneath each other: ${row.textContent.slice(0, 40)}`);
+  }
   const still = boxes.filter(({ parent }) => !parent.closest(".scroll, #asked"));
   still.forEach(({ box: a, text }, place) => {
     for (const { box: b, text: other } of still.slice(place + 1)) {

@@ -24,10 +24,10 @@ from acclimate.recipe.read import read_recipe
 from acclimate.report.page import style
 from acclimate.report.words import verdict
 from acclimate.runs.explored import corpus_of
-from acclimate.runs.planning import load_base
 from acclimate.runs.known_vectors import KnownVectors
 from acclimate.runs.machine import choose_device
 from acclimate.runs.merging import blend
+from acclimate.runs.planning import load_base
 from acclimate.runs.show import Show
 from acclimate.runs.workspace import Workspace
 from acclimate.serve.app import State, explorer

@@ -37,14 +37,18 @@ def corpus_of(run: Path, data: DataSettings, test: Path | None = None) -> Corpus
     """
     if test is not None:
         return _of(read_test(test), test.name)
-    tested = list(read_jsonl(run / "data" / "test.jsonl"))
+    tested = _lines(run / "data" / "test.jsonl")
     if not tested:
         raise DataError("the run has no test data", "name some with --test", Place(run / "data" / "test.jsonl"))
     if "first" in tested[0]:
         return _of_texts([text for item in tested for text in (item["first"], item["second"])])
     if "label" in tested[0]:
         return _of_labels([(item["text"], item["label"]) for item in tested])
-    return _searched(run, data, list(read_jsonl(run / "data" / "queries.jsonl")))
+    return _searched(run, data, _lines(run / "data" / "queries.jsonl"))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return list(read_jsonl(path)) if path.is_file() else []
 
 
 def _of(given: RetrievalSet | Dataset, name: str) -> Corpus:

@@ -48,7 +48,7 @@ export function later(call, milliseconds) {
   };
 }
 
-const kindOf = (text) => (/^[\d., -]+$/.test(text) ? "figures" : text.length > 20 ? "words" : null);
+const kindOf = (text) => (/^[\d., -]+$/.test(text) ? "digits" : text.length > 20 ? "words" : null);
 
 export function table(caption, head, rows, kind = "") {
   return element("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption },
