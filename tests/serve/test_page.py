@@ -186,6 +186,20 @@ def test_right_answers_are_marked_and_listed_with_their_ranks(page: Page, run: S
     assert marked == ["3"] * ((found["rank_before"] <= 50) + (found["rank_after"] <= 50))
 
 
+def test_a_question_of_the_list_brings_its_answer_into_view(page: Page, run: State) -> None:
+    assert run.space is not None
+    page.open().tab.select_option("#questions-order", "gained")
+    page.until("document.querySelector('#questions td').textContent === '30'")
+    text = page.tab.inner_text("#questions th button")
+    page.tab.click("#questions tr:last-child button")
+    page.settled("query=what")
+    page.until("document.activeElement.id === 'told'")
+    page.tab.wait_for_timeout(600)  # it scrolls smoothly
+    box = page.tab.locator("#told").bounding_box()
+    assert 0 <= box["y"] < 900
+    assert text.startswith("what helps")
+
+
 def test_all_that_is_seen_is_kept_in_the_address(page: Page, run: State) -> None:
     page.open().ask("acute fever")
     page.tab.select_option("#count", "20")
@@ -255,6 +269,12 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, run: State) -> Non
     page.tab.keyboard.press("Space")
     page.until("document.activeElement.getAttribute('aria-pressed') === 'true'")
     assert len(run.feedback.path.read_text().splitlines()) == 1
+    tab_to(lambda: focused() == "small" and page.tab.evaluate("document.activeElement.textContent") == "Neighbors")
+    page.tab.keyboard.press("Enter")
+    page.settled("row=")
+    page.until("document.activeElement.id === 'told'")
+    page.tab.go_back()
+    page.settled("query=chronic")
     tab_to(lambda: focused() == "map")
     for key in ("ArrowRight", "ArrowUp", "ArrowRight"):
         page.tab.keyboard.press(key)
@@ -316,6 +336,12 @@ def test_a_training_is_followed_until_its_neighbors_are_there(chromium: Any, run
         with run.metrics.open("a") as file:
             file.write("".join(json.dumps(record) + "\n" for record in records[150:250]))
         page.until("document.getElementById('training-said').textContent.includes('Step 244')")
+        page.tab.focus("#charts figure:nth-child(2) summary")
+        page.tab.keyboard.press("Enter")
+        with run.metrics.open("a") as file:
+            file.write("".join(json.dumps(record) + "\n" for record in records[250:260]))
+        page.until("document.getElementById('training-said').textContent.includes('Step 254')")
+        assert page.tab.evaluate("document.activeElement.closest('details').open") is True
         run.phase, run.done, run.total = "encoding", 100, 400
         page.tab.wait_for_selector("#progress:not([hidden])")
         assert "100" in page.tab.inner_text("#phase")

@@ -22,7 +22,8 @@ export async function follow(training) {
       skipped += found.records.filter((record) => record.skipped).length;
       next = found.next;
       if (found.records.length) fresh = performance.now();
-      if (found.records.length || found.again || training()) redraw(training());
+      if (found.records.length || found.again) redraw(training());
+      else if (training() && records.length) find("training-said").textContent = said(true);
     }
     if (found !== null && found.next >= found.size && !training()) return;
     await new Promise((resolve) => setTimeout(resolve, found !== null && found.next < found.size ? 0 : EVERY));
@@ -38,7 +39,7 @@ export function redraw(training) {
   const evaluations = records.filter((record) => record.dev);
   const names = evaluations.length ? Object.keys(evaluations[0].dev) : [];
   const main = ["mean", "ndcg@10", "spearman", "macro_f1"].find((name) => names.includes(name)) ?? names[0];
-  const open = new Set([...document.querySelectorAll("#charts details[open]")].map((details) => details.dataset.name));
+  const seen = remembered();
   const charts = [
     chart("lossChart", word("lossChart"), steps.map((record) => [record.step, record.loss])),
     main && chart("devChart", word("devChart", main), evaluations.map((record) => [record.step, record.dev[main]]), true),
@@ -46,7 +47,25 @@ export function redraw(training) {
     chart("rateChart", word("rateChart"), steps.map((record) => [record.step, record.lr])),
   ].filter(Boolean);
   find("charts").replaceChildren(...charts);
-  for (const details of document.querySelectorAll("#charts details")) details.open = open.has(details.dataset.name);
+  for (const details of document.querySelectorAll("#charts details")) restore(details, seen);
+}
+
+// Charts are drawn anew with each step; what was open, read and focused in them stays so.
+function remembered() {
+  const open = [...document.querySelectorAll("#charts details[open]")];
+  const focused = document.activeElement.closest("#charts details");
+  return {
+    scrolled: new Map(open.map((details) => [details.dataset.name, details.querySelector(".scroll").scrollTop])),
+    focused: focused?.dataset.name,
+    within: document.activeElement.className === "scroll" ? ".scroll" : "summary",
+  };
+}
+
+function restore(details, seen) {
+  const name = details.dataset.name;
+  details.open = seen.scrolled.has(name);
+  if (details.open) details.querySelector(".scroll").scrollTop = seen.scrolled.get(name);
+  if (name === seen.focused) details.querySelector(seen.within).focus({ preventScroll: true });
 }
 
 function said(training) {

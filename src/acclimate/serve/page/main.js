@@ -17,11 +17,19 @@ let turn = 0;
 let took = 0;
 let ready = false;
 
+// From lists, whose buttons may be gone when the answer is there: what is told of it takes the focus, and comes into view.
 const actions = {
-  ask: (text) => go({ query: text, row: null }, true),
-  open: (row) => go({ query: "", row }, true),
+  ask: async (text) => {
+    await go({ query: text, row: null }, true);
+    find("told").focus();
+  },
+  open: async (row) => {
+    await go({ query: "", row }, true);
+    find("told").focus();
+  },
   judge,
 };
+const openOnMap = (row) => go({ query: "", row }, true);
 const tables = [questions(actions), documents(actions)];
 
 function read() {
@@ -53,7 +61,7 @@ function address() {
 function go(change, step = false) {
   Object.assign(wanted, change);
   history[step ? "pushState" : "replaceState"](null, "", address());
-  show();
+  return show();
 }
 
 async function show() {
@@ -201,13 +209,13 @@ async function begin() {
     find("questions-part").open = state.questions + state.questions_of_train > 0;
     if (find("questions-part").hidden) find("documents-part").open = true;
   }
-  await Promise.all([show(), showMap(state, actions.open)]); // what is typed from now on stays
+  await Promise.all([show(), showMap(state, openOnMap)]); // what is typed from now on stays
 }
 
 find("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = find("query").value;
-  if (text.trim()) actions.ask(text);
+  if (text.trim()) go({ query: text, row: null }, true);
 });
 find("count").addEventListener("change", (event) => go({ count: Number(event.target.value) }));
 find("share").addEventListener("input", showTitleOfShare);
@@ -228,7 +236,7 @@ find("language").addEventListener("change", async (event) => {
   redraw(training());
   if (!ready) return;
   showTitleOfShare();
-  await showMap(state, actions.open);
+  await showMap(state, openOnMap);
   if (found === null) show();
   draw();
   for (const part of tables) part.again();
