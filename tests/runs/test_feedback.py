@@ -10,6 +10,7 @@ import acclimate
 from acclimate.core.errors import DataError, UsageError
 from acclimate.data.examples import Example
 from acclimate.runs.feedback import with_feedback
+from acclimate.runs.workspace import Workspace
 from acclimate.serve.feedback import FeedbackLog
 from small import jsonl, labeled, pairs
 
@@ -100,6 +101,17 @@ def test_fit_takes_it_and_a_run_belongs_to_its_feedback(tmp_path: Path, tiny_mod
     told(tmp_path, ("what a user typed", rows[3]["positive"], "right"))
     with pytest.raises(UsageError, match="other feedback data"):
         acclimate.fit(train, feedback=path, **options)
+
+
+def test_a_run_that_begins_anew_keeps_what_users_said_of_the_last_one(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "run")
+    workspace.path.mkdir()
+    workspace.claim({"recipe": 1}, restart=False)
+    log = FeedbackLog(workspace.path / "feedback.jsonl")
+    log.add("query", "document", "wrong")
+    said = log.path.read_bytes()
+    workspace.claim({"recipe": 2}, restart=True)
+    assert log.path.read_bytes() == said
 
 
 def test_labeled_rows_take_none(tmp_path: Path, tiny_model: Path) -> None:
