@@ -26,6 +26,10 @@
     const tops = new Set([...row.cells].map((cell) => Math.round(cell.getBoundingClientRect().top)));
     if (tops.size > 1) found.push(`cells of a row beneath each other: ${row.textContent.slice(0, 40)}`);
   }
+  for (const text of document.querySelectorAll("svg.chart text")) {
+    const [box, whole] = [text.getBBox(), text.ownerSVGElement.viewBox.baseVal];
+    if (box.x < 0 || box.x + box.width > whole.width) found.push(`beyond its chart: ${text.textContent}`);
+  }
   const still = boxes.filter(({ parent }) => !parent.closest(".scroll, #asked"));
   still.forEach(({ box: a, text }, place) => {
     for (const { box: b, text: other } of still.slice(place + 1)) {

@@ -4,7 +4,7 @@ import { ask, drawn, element, find, table } from "./dom.js";
 import { count, duration, word } from "./words.js";
 
 const EVERY = 1500; // milliseconds between two looks at a training
-const WIDTH = 420, HEIGHT = 190, LEFT = 52, RIGHT = 10, TOP = 10, BOTTOM = 26;
+const WIDTH = 420, HEIGHT = 190, LEFT = 66, RIGHT = 10, TOP = 10, BOTTOM = 26;
 const MOST = 400; // points of a line
 
 let records = [];
