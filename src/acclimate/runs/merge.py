@@ -11,9 +11,11 @@ from acclimate.engine.precision import fastest_precision
 from acclimate.evaluation.probe import guard_texts
 from acclimate.model.alike import require_alike, same_weights
 from acclimate.model.bases import resolve
-from acclimate.model.card import card_head, card_use
+from acclimate.model.card import card_head
+from acclimate.model.license import License, stated_license
 from acclimate.model.store import load_encoder, save_encoder
 from acclimate.recipe.tree import EvaluationSettings
+from acclimate.runs.card import about_base, as_code, license_and_use
 from acclimate.runs.evaluate import test_task
 from acclimate.runs.export import require_no_other
 from acclimate.runs.machine import choose_device
@@ -93,7 +95,7 @@ def merge(models: Sequence[str], base: str, alphas: Alphas, out: Path, *, judges
     document |= {"alphas": list(alphas), "out": str(out)} | ({"curve": curve.as_dict()} if curve else {})
     if first.heads and any(alpha < 1 for alpha in alphas):
         show.say(f"the head {', '.join(first.heads)} stays as it was trained, on the vectors of {models[0]}")
-    save_encoder(first, out, _card(document, first))
+    save_encoder(first, out, _card(document, first, stated_license(base, folders[-1])))
     return document
 
 
@@ -213,27 +215,21 @@ def _general(encoder: "Encoder", judges: Judges) -> "list[Task]":
     return []
 
 
-def _card(document: Mapping[str, Any], encoder: "Encoder") -> str:
-    changes = [f"- {alpha:g} of what `{name}` changed" for name, alpha in _shares(document)]
+def _card(document: Mapping[str, Any], encoder: "Encoder", license_: License | None) -> str:
+    changes = [f"- {alpha:g} of what {as_code(name)} changed" for name, alpha in _shares(document)]
     curve = document.get("curve")
     return "\n".join(
         [
-            "---",
-            card_head(standard=encoder.standard),
-            f"base_model: {document['base']}",
-            "---",
+            card_head(about_base(document["base"], license_), standard=encoder.standard),
             "",
-            f"# {document['base']}, merged",
+            f"# {as_code(document['base'])}, merged",
             "",
-            f"The weights of `{document['base']}` and",
+            f"The weights of {as_code(document['base'])} and",
             "",
             *changes,
             "",
             *(_table(curve) if curve else []),
-            "## Use",
-            "",
-            card_use(standard=encoder.standard),
-            "",
+            *license_and_use(license_, standard=encoder.standard),
         ]
     )
 

@@ -29,6 +29,7 @@ from acclimate.evaluation.classification import classification_metrics
 from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
 from acclimate.methods.delta import write_delta
 from acclimate.model.bases import fingerprint
+from acclimate.model.license import stated_license
 from acclimate.model.store import save_encoder
 from acclimate.model.surgery import parts
 from acclimate.recipe.read import write_recipe
@@ -440,16 +441,19 @@ class Stages:
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         """Writes the models, then the figures, then the report; removes what only training needed."""
         workspace, request = self.workspace, self.request
-        card = model_card(scores, self.prepared.dataset.sha256, request.command, standard=self.encoder.standard)
+        stated = stated_license(self.recipe.base, self.base)
+        card = partial(model_card, scores, self.prepared.dataset.sha256, request.command, stated)
+        of_tuned = card(standard=self.encoder.standard)
         tuned_wins = scores["gate"]["passed"] or scores["gate"]["verdict"] == "unproven" or request.keep_anyway
         if tuned_wins:
-            save_encoder(self.encoder, workspace.model, card)
+            save_encoder(self.encoder, workspace.model, of_tuned)
             if self._delta.is_dir():
                 replace_folder(self._delta, workspace.delta)
         else:
             if scores["merge"]["alpha"]:
-                save_encoder(self.encoder, workspace.rejected, card)
-            save_encoder(self._load_base(), workspace.model)
+                save_encoder(self.encoder, workspace.rejected, of_tuned)
+            base = self._load_base()
+            save_encoder(base, workspace.model, card(standard=base.standard, side="before"))
         scores["cost"]["model_bytes"] = model_bytes(workspace.model)
         if isinstance(self.prepared.test, RetrievalTask):
             write_jsonl(workspace.data / "queries.jsonl", told_of_queries(self.prepared.test, before, after))
