@@ -277,6 +277,7 @@ def fit(
     strict: bool = False,
     no_cache: bool = False,
     restart: bool = False,
+    track: str | Sequence[str] = (),
     quiet: bool = True,
     json: bool = False,
     command: str = "acclimate.fit(...)",
@@ -310,6 +311,8 @@ def fit(
         strict: a gain that is not proven does not pass.
         no_cache: keep neither states of blocks that don't train nor vectors of the base on disk: compute them anew.
         restart: forget an earlier run in ``out``.
+        track: libraries that show the run too: ``tensorboard``, ``mlflow``, ``trackio``, ``wandb``. None of them
+            changes the run, and one that fails does not stop it.
         quiet: print nothing.
         json: print for people on standard error.
         command: what the report shows as the way to repeat the run.
@@ -358,6 +361,7 @@ def fit(
         keep_anyway=keep == "anyway",
         strict=strict,
         restart=restart,
+        track=(track,) if isinstance(track, str) else tuple(track),
     )
     return Run(folder, run_fit(request, Show(quiet=quiet, json=json)))
 

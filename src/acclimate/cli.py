@@ -44,6 +44,9 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. [42]")]
 QueryPrompt = Annotated[str | None, typer.Option(help="Text put before every query.")]
 DocumentPrompt = Annotated[str | None, typer.Option(help="Text put before every document.")]
+Track = Annotated[
+    list[str] | None, typer.Option("--track", help="Show it in tensorboard, mlflow, trackio or wandb too.")
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no states of frozen blocks and no vectors on disk.")]
 
 _NO_MEMORY = "out of memory", "can't allocate memory"  # torch has a plain RuntimeError for it
@@ -93,6 +96,7 @@ def fit(
     strict: Annotated[bool, typer.Option("--strict", help="A gain that is not proven does not pass.")] = False,
     no_cache: NoCache = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
+    track: Track = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -127,6 +131,7 @@ def fit(
         strict=strict,
         no_cache=no_cache,
         restart=restart,
+        track=_listed(track or []),
         quiet=quiet,
         json=json,
         command=_command(),
@@ -258,6 +263,7 @@ def compare(
     document_prompt: DocumentPrompt = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs. [runs/STEM-OF-TRAIN-compare]")] = None,
     no_cache: NoCache = False,
+    track: Track = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -267,7 +273,7 @@ def compare(
 
     document = run_compare(
         train,
-        [method.strip() for method in methods.split(",") if method.strip()],
+        _listed([methods]),
         out=out,
         seeds=range(seed, seed + seeds),
         base=base,
@@ -288,6 +294,7 @@ def compare(
         query_prompt=query_prompt,
         document_prompt=document_prompt,
         no_cache=no_cache,
+        track=_listed(track or []),
         quiet=quiet,
         json=json,
         command=_command(),
@@ -606,6 +613,11 @@ def _columns(text: str) -> dict[str, str]:
         several = "; several negatives are negative_1=A,negative_2=B" if twice == "negative" else ""
         raise UsageError(f"--columns names {twice!r} twice", f"name each role once{several}")
     return {role: column.strip() for role, (_, _, column) in zip(roles, pairs, strict=True)}
+
+
+def _listed(given: list[str]) -> list[str]:
+    """Names that were given one by one, or with commas between them."""
+    return [name.strip() for names in given for name in names.split(",") if name.strip()]
 
 
 def _command() -> str:

@@ -1,6 +1,7 @@
 """``fit``: from a user's file to a proven model."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from acclimate.runs.planning import Request, read_inputs
 from acclimate.runs.prepare import Prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stages import Stages
+from acclimate.runs.tracking import Tracking
 from acclimate.runs.workspace import Workspace
 
 
@@ -29,15 +31,18 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     """
     count_peak_from_here()
     workspace = Workspace(request.out)
+    tracking = Tracking(request.track, workspace, show.say)
     base, prepared = read_inputs(request, show)
-    run = Stages(request, workspace, base, prepared, show)  # before anything is written: it finds mistakes in the plan
+    # Before anything is written: it finds mistakes in the plan.
+    run = Stages(request, workspace, base, prepared, show, tracking)
     with workspace.locked():
         identity = _identity(request.recipe, base, prepared) | run.identity
         new = workspace.claim(identity, restart=request.restart)
         if workspace.scores.is_file() and workspace.model.is_dir():
-            return _finished(request, workspace, show)
+            return _finished(request, workspace, show, tracking)
         try:
-            return run.execute()
+            with closing(tracking):
+                return run.execute()
         except (UsageError, DataError):
             if new:  # the corrected command would be refused as one with another recipe
                 workspace.clear()
@@ -58,7 +63,7 @@ def _identity(recipe: Recipe, base: Path, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _finished(request: Request, workspace: Workspace, show: Show) -> dict[str, Any]:
+def _finished(request: Request, workspace: Workspace, show: Show, tracking: Tracking) -> dict[str, Any]:
     scores: dict[str, Any] = json.loads(workspace.scores.read_text())
     show.say(f"{workspace.path} is finished; --restart trains again")
     workspace.remove_working_files()
@@ -74,5 +79,9 @@ def _finished(request: Request, workspace: Workspace, show: Show) -> dict[str, A
         write_report(workspace.path)
     elif not (workspace.path / "report.html").is_file():
         write_report(workspace.path)
+    tracking.begin()
+    tracking.catch_up()
+    tracking.end(scores)
+    tracking.close()
     show.result(scores, workspace.path)
     return scores

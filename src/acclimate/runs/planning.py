@@ -55,6 +55,7 @@ class Request:
         keep_anyway: the tuned model goes into ``model/`` whatever the gate says.
         strict: ``unproven`` does not pass.
         restart: forget an earlier run in the same folder.
+        track: libraries that show the run too.
     """
 
     source: Any
@@ -64,6 +65,7 @@ class Request:
     keep_anyway: bool = False
     strict: bool = False
     restart: bool = False
+    track: tuple[str, ...] = ()
 
 
 def read_inputs(request: Request, show: Show) -> tuple[Path, Prepared]:

@@ -30,6 +30,7 @@ from acclimate.runs.planning import Request
 from acclimate.runs.prepare import Prepared
 from acclimate.runs.show import Show
 from acclimate.runs.stages import Stages
+from acclimate.runs.tracking import Tracking
 from acclimate.runs.training import Sizes
 from acclimate.runs.workspace import Workspace
 
@@ -151,7 +152,8 @@ class Rehearsal(Stages):
     def __init__(self, request: Request, base: Path, prepared: Prepared, reading: float) -> None:
         self.clock = _Clock()
         self.clock.leave_out(-reading)
-        super().__init__(request, Workspace(request.out), base, prepared, self.clock)
+        workspace = Workspace(request.out)
+        super().__init__(request, workspace, base, prepared, self.clock, Tracking((), workspace, self.clock.say))
         self.whole = self.plan
         training = self.recipe.training.model_copy(update={"time_limit": "none"})
         self.recipe = self.recipe.model_copy(update={"training": training})

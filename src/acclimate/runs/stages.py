@@ -48,6 +48,7 @@ from acclimate.runs.scores import Scored, judged, scored, told_of_queries
 from acclimate.runs.shift import distance_of_domains
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import Stop
+from acclimate.runs.tracking import Tracking
 from acclimate.runs.training import Sizes, TaskRows, build_trainer, heads_of
 from acclimate.runs.vocabulary import Vocabulary
 from acclimate.runs.weighing import weighed
@@ -63,9 +64,17 @@ _SMALLER = 0.5  # of the model's weights; what trained more is no delta that any
 class Stages:
     """The stages of one run, each of which can be repeated after an interruption."""
 
-    def __init__(self, request: Request, workspace: Workspace, base: Path, prepared: Prepared, show: Show) -> None:
+    def __init__(
+        self,
+        request: Request,
+        workspace: Workspace,
+        base: Path,
+        prepared: Prepared,
+        show: Show,
+        tracking: Tracking,
+    ) -> None:
         self.request, self.workspace, self.prepared, self.show = request, workspace, prepared, show
-        self.base = base
+        self.base, self.tracking = base, tracking
         self.encoder = self._load_base()
         self._vocabulary = self._vocabulary_of(request.recipe)
         self._texts = self._texts_of(request.recipe)
@@ -101,6 +110,7 @@ class Stages:
         if domains:
             scores["domains"] = {"before": domains, "after": domains if failed else self._distance()}
         self._save(scores, before.test, after.test)
+        self.tracking.end(scores)
         self.show.result(scores, self.workspace.path)
         return scores
 
@@ -258,11 +268,13 @@ class Stages:
         checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
         stop = Stop()
         log: list[MetricsLog] = []
-        callbacks = Callbacks(
-            evaluate=self._evaluate_dev,
-            log=lambda record: (log[0].append(record), self.show.record(record))[0],  # type: ignore[func-returns-value]
-            stop=stop.reason,
-        )
+
+        def take(record: dict[str, Any]) -> None:
+            log[0].append(record)
+            self.show.record(record)
+            self.tracking.record(record)
+
+        callbacks = Callbacks(evaluate=self._evaluate_dev, log=take, stop=stop.reason)
         trainer, sizes = build_trainer(
             self.plan,
             self.encoder,
@@ -283,7 +295,9 @@ class Stages:
         self._base_weights = base
         if trainer.restore():
             self.show.say(f"resuming at step {trainer.progress.step} of {sizes.steps}")
+        self.tracking.begin()
         log.append(MetricsLog(self.workspace.metrics, trainer.progress.records))
+        self.tracking.catch_up()
         self.show.training(sizes, trainer.progress.step)
         try:
             with stop.listening():

@@ -69,6 +69,11 @@ class Workspace:
         return self.path / "delta"
 
     @property
+    def trackers(self) -> Path:
+        """What trackers keep of this run, and what is known of them."""
+        return self.path / "trackers"
+
+    @property
     def importance(self) -> Path:
         """How much each weight matters, where a regularizer leaves that to later runs."""
         return self.path / IMPORTANCE
@@ -157,7 +162,15 @@ class Workspace:
         for name in files:
             (self.path / name).unlink(missing_ok=True)
         self.importance.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.cache, self.model, self.rejected, self.adapter, self.delta):
+        for folder in (
+            self.checkpoints,
+            self.cache,
+            self.model,
+            self.rejected,
+            self.adapter,
+            self.delta,
+            self.trackers,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         for path in self.data.glob("*.json*"):
             if path != self._marker:
