@@ -465,21 +465,22 @@ def predict(
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    to: Annotated[str, typer.Option(help="static: a table of token embeddings, without a transformer.")],
+    model: Annotated[str, typer.Argument(help="The model; for mteb, the folder of a run.")],
+    to: Annotated[str, typer.Option(help="static: a table of token embeddings; mteb: a run's test as MTEB results.")],
     out: Annotated[Path, typer.Option(help="Folder of the result.")],
     dimensions: Annotated[int | None, typer.Option(help="Of a static model. [256]")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write a model as one of another kind."""
+    """Write a model as one of another kind, or a run's figures as MTEB results."""
     from acclimate.runs.export import export as run_export
     from acclimate.runs.show import Show
 
     show = Show(quiet=quiet, json=json)
     document = run_export(model, to, out, dimensions=dimensions, progress=show.encoding)
-    show.say(f"{model} -> {out}: {to}, {document['dimension']} dimensions")
+    what = f"{document['dimension']} dimensions" if "dimension" in document else f"{len(document['files'])} files"
+    show.say(f"{model} -> {out}: {to}, {what}")
     if json:
         _print_json(document)
 
