@@ -113,7 +113,6 @@ AT_ONCE = {  # command -> whether it trains, in a folder of its own
 }
 LONG = {
     "acclimate export all-MiniLM-L6-v2 --to static --out static": False,
-    "acclimate export all-MiniLM-L6-v2 --to static --dimensions 256 --out static": False,
     "acclimate fit terms.csv --base static": True,
     "acclimate fit terms.csv --source other.jsonl": True,
     "acclimate fit corpus.jsonl --test FOLDER": True,
@@ -124,6 +123,7 @@ LONG = {
 }
 FIRST = {"acclimate fit terms.csv", "acclimate fit pairs.jsonl --recipe both.yaml --out runs/both"}  # by `place`
 NOT_RUN = {
+    "acclimate export all-MiniLM-L6-v2 --to static --dimensions 256 --out static": "the tiny base has 32",
     "acclimate demo": "minutes; `make demo`",
     "acclimate compare terms.csv --methods full,unfreeze,adapter,lora --seeds 3": "twelve runs",
     "acclimate predict runs/terms texts.txt --out labels.jsonl": "as with runs/both, of a run that has a head",
