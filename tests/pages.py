@@ -37,7 +37,7 @@ def commands() -> list[Said]:
     """Commands of Acclimate, from blocks (a line each) and from running text."""
     found = []
     for name, text in _pages():
-        lines = [line.removeprefix("$ ") for _, block in _BLOCK.findall(text) for line in block.splitlines()]
+        lines = [_command(line) for _, block in _BLOCK.findall(text) for line in block.splitlines()]
         found += [Said(name, said) for said in [*lines, *_spans(text)] if re.match(r"acclimate [a-z]+( |$)", said)]
     return found
 
@@ -55,6 +55,11 @@ def calls() -> list[Said]:
 
 def _pages() -> Iterator[tuple[str, str]]:
     return ((page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8")) for page in PAGES)
+
+
+def _command(line: str) -> str:
+    """A line of a shell without its prompt and its comment."""
+    return re.sub(r"\s+# .*", "", line.removeprefix("$ ")).rstrip()
 
 
 def _spans(text: str) -> list[str]:

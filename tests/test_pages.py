@@ -100,6 +100,12 @@ AT_ONCE = {  # command -> whether it trains, in a folder of its own
     "acclimate check terms.csv --against other.jsonl": False,
     "acclimate check corpus.jsonl": False,
     "acclimate check DATA --against SOURCE": False,
+    "acclimate check pairs.jsonl": False,
+    "acclimate check pairs.jsonl --base all-MiniLM-L6-v2": False,
+    "acclimate check pairs.jsonl --test test/ --dev dev.jsonl": False,
+    "acclimate check pairs.jsonl --test test/ --base all-MiniLM-L6-v2 --fix --drop-suspects": False,
+    "acclimate check terms.csv --base all-MiniLM-L6-v2 --test FOLDER --fix": False,
+    "acclimate plan terms.csv": False,
     "acclimate fit baskets.csv --base items:64": True,
     "acclimate evaluate MODEL TEST --baseline all-MiniLM-L6-v2": False,
     "acclimate encode runs/terms texts.txt --out vectors.npy": False,
@@ -113,6 +119,7 @@ AT_ONCE = {  # command -> whether it trains, in a folder of its own
 }
 LONG = {
     "acclimate export all-MiniLM-L6-v2 --to static --out static": False,
+    "acclimate plan terms.csv --method adapter": False,
     "acclimate fit terms.csv --base static": True,
     "acclimate fit terms.csv --source other.jsonl": True,
     "acclimate fit corpus.jsonl --test FOLDER": True,
@@ -127,6 +134,7 @@ NOT_RUN = {
     "acclimate demo": "minutes; `make demo`",
     "acclimate compare terms.csv --methods full,unfreeze,adapter,lora --seeds 3": "twelve runs",
     "acclimate predict runs/terms texts.txt --out labels.jsonl": "as with runs/both, of a run that has a head",
+    "acclimate check": "the name of the verb",
     "acclimate merge": "the name of the verb",
 }
 
