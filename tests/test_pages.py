@@ -134,6 +134,10 @@ NOT_RUN = {
     "acclimate demo": "minutes; `make demo`",
     "acclimate compare terms.csv --methods full,unfreeze,adapter,lora --seeds 3": "twelve runs",
     "acclimate predict runs/terms texts.txt --out labels.jsonl": "as with runs/both, of a run that has a head",
+    "acclimate explore runs/terms": "serves until it is stopped",
+    "acclimate explore RUN": "serves until it is stopped",
+    "acclimate fit TRAIN --feedback FILE": "needs what somebody has said",
+    "acclimate fit terms.csv --feedback runs/terms/feedback.jsonl --out runs/terms2": "needs what somebody has said",
     "acclimate check": "the name of the verb",
     "acclimate merge": "the name of the verb",
 }

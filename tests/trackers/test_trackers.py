@@ -296,7 +296,7 @@ def test_numbers_alone_leave_a_record() -> None:
 
 def test_every_setting_that_takes_any_text_is_known_to_be_a_name_or_a_text() -> None:
     names = {"base", "train", "dev", "test", "general", "replay", "source", "device", "keep_best", "model", "previous"}
-    names |= {"task", "texts", "columns"}
+    names |= {"task", "texts", "columns", "feedback"}
     found: set[str] = set()
 
     def walk(node: Any, name: str) -> None:
