@@ -9,7 +9,7 @@ Every cell is a file under ``--out``; a second call measures what is missing. Ab
 import argparse
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +23,14 @@ import acclimate
 from acclimate.core.files import read_jsonl, sha256_file, write_jsonl
 from acclimate.core.seeds import numpy_generator
 
-SOURCES = {"icd10cm": "hpo", "hpo": "debian_pkgs", "debian_pkgs": None}
-"""Target -> source: medicine for medicine, software for medicine, and none."""
+SOURCES = {"icd10cm": "hpo", "hpo": "icd10cm", "debian_pkgs": None}
+"""Target -> source: names of diseases for terms of findings, the other way round, and none."""
 SIZES = Sizes(pairs=1_000, characters=200, dev=(300, 1_500), test=(1_000, 4_000))
+LONG = {"debian_pkgs": 1_000}
+"""Characters a document where they are more: what has several sentences gives queries of other kinds."""
 QUICK = Sizes(pairs=200, characters=200, dev=(50, 200), test=(100, 300))
 TEXTS, FEW = 2_000, 100
+OF_LONG = 1_000  # texts, where they are long
 TSDAE = "adaptation={kind: tsdae, steps: 300, texts: TEXTS}"
 ADVERSARIAL = "regularizers=[distill, domain_adversarial]"
 _DRAWN = 23  # the seed of which texts and pairs are
@@ -57,6 +60,10 @@ class Way:
         return self.beside or self.trains == "source"
 
 
+TAUGHT = (  # recipes/text_only_taught.yaml
+    "data.mining={kind: ensemble, per_query: 4, range_min: 0, range_max: 50, relative_margin: 0.05}",
+    "objectives=[infonce, margin_mse]",
+)
 UNWEIGHTED = "data.weighting=none"
 TEXT_WAY = Way("texts alone", 0, "texts", seeds=SEEDS)
 ALONE = Way("100 pairs", FEW, "few", seeds=SEEDS)
@@ -65,6 +72,7 @@ WAYS = (
     Way("source", 0, "source"),
     Way("tsdae, then source", 0, "source", settings=(TSDAE,)),
     TEXT_WAY,
+    Way("texts alone, taught by base and BM25", 0, "texts", settings=TAUGHT),
     Way("tsdae, then texts", 0, "texts", settings=(TSDAE,)),
     Way("texts, mixed with the source", 0, "texts", True, (UNWEIGHTED,)),
     Way("the same, weighted", 0, "texts", True),
@@ -135,16 +143,21 @@ def main() -> None:
 
 
 def _files(data: Path, name: str, sizes: Sizes, folder: Path) -> Files:
+    sizes = replace(sizes, characters=LONG.get(name, sizes.characters))
     target, source = cut(data / name, sizes, folder / name), SOURCES[name]
     rows = list(read_jsonl(data / name / "train.jsonl"))
     texts = list(dict.fromkeys(row["positive"] for row in rows if len(row["positive"]) <= sizes.characters))
-    drawn = np.sort(numpy_generator(_DRAWN, name, "texts").permutation(len(texts))[: min(TEXTS, 2 * sizes.pairs)])
+    drawn = np.sort(numpy_generator(_DRAWN, name, "texts").permutation(len(texts))[: _texts(name, sizes)])
     paths = {part: folder / f"{name}-{part}.jsonl" for part in ("texts", "few", "few_dev")}
     write_jsonl(paths["texts"], ({"text": texts[place]} for place in drawn.tolist()))
     pairs = list(read_jsonl(target.train))  # in a random order
     write_jsonl(paths["few"], pairs[:FEW])
     write_jsonl(paths["few_dev"], pairs[FEW : 2 * FEW])
     return Files(target, cut(data / source, sizes, folder / source) if source else None, **paths)
+
+
+def _texts(name: str, sizes: Sizes) -> int:
+    return min(OF_LONG if name in LONG else TEXTS, 2 * sizes.pairs)
 
 
 def _tuned(way: Way, files: Files, seed: int, folder: Path) -> Result:
@@ -186,7 +199,9 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         *provenance,
         "",
         f"Base {BASE}, full fine-tuning with its defaults, but for {' and '.join(f'`{one}`' for one in ALWAYS)}. The "
-        f"source has {sizes.pairs:,} pairs; the target {TEXTS:,} documents without a query, and {FEW} pairs to train "
+        f"source has {sizes.pairs:,} pairs; the target {TEXTS:,} documents without a query ({OF_LONG:,} of "
+        f"{' and '.join(LONG)}, up to {max(LONG.values()):,} characters long, where the others have up to "
+        f"{sizes.characters}), and {FEW} pairs to train "
         f"with {FEW} to choose weights by, or none. Without pairs, weights are chosen by the source's dev pairs, or by "
         f"queries made of texts that were held out. Test: {sizes.test[0]:,} queries of the target against "
         f"{sizes.test[1]:,} documents. `tsdae` is 300 steps on the target's texts. A weight, where rows are weighted, "
