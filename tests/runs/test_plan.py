@@ -12,7 +12,6 @@ import yaml
 import acclimate
 from acclimate.api import _recipe
 from acclimate.core.errors import InterruptedRunError, UsageError
-from acclimate.methods import METHODS
 from acclimate.model.encoder import Encoder
 from acclimate.runs.planning import Request, read_inputs
 from acclimate.runs.rehearsal import Rehearsal
@@ -82,10 +81,9 @@ def test_every_way_of_running_has_a_cost(files: dict[str, Path], train: str, cha
     assert min(plan["cost"]["seconds"].values()) > 0
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
-def test_every_method_has_a_cost(files: dict[str, Path], method: str) -> None:
-    settings = ["method.shares=[0.5, 0.5]"] if method == "unfreeze" else []
-    cost = acclimate.plan(files["train"], **options(files, method=method, epochs=1, settings=settings))["cost"]
+@pytest.mark.parametrize("method", ["adapter", "embedding_table", "lora", "prompt"])
+def test_other_methods_have_a_cost_too(files: dict[str, Path], method: str) -> None:
+    cost = acclimate.plan(files["train"], **options(files, method=method, epochs=1))["cost"]
     assert 0 < cost["trainable_parameters"] <= cost["total_parameters"]
     assert cost["steps"] == pytest.approx(12, abs=1)
 
