@@ -23,6 +23,7 @@ import uvicorn
 import acclimate
 from acclimate.core.files import read_jsonl, write_json
 from acclimate.core.processor import processor_name
+from acclimate.runs.explore import encode_query
 from acclimate.serve.app import State, explorer
 from acclimate.serve.corpus import Corpus, Question
 from acclimate.serve.feedback import FeedbackLog
@@ -73,7 +74,7 @@ def _space(texts: Sequence[str], asked: Sequence[str]) -> Space:
     questions = [Question(text, "test", np.array([row])) for row, text in enumerate(asked)]
     corpus = Corpus([str(row) for row in range(len(texts))], texts, questions)
     return Space(
-        corpus, (BASE, TUNED), vectors.__getitem__, lambda some, role, share: encoders[share].encode(some, role)
+        corpus, (BASE, TUNED), vectors.__getitem__, lambda some, role, share: encode_query(encoders[share], some, role)
     )
 
 

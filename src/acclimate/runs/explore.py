@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import uvicorn
 
 from acclimate.core.errors import AcclimateError, DataError, Place, ResourceError, UsageError
@@ -138,6 +139,20 @@ def _prepare(run: Path, recipe: "Recipe", test: Path | None, state: State, show:
         show.say(f"        {state.problem}")
 
 
+def encode_query(encoder: "Encoder", texts: Sequence[str], role: str) -> "NDArray[np.float32]":
+    """Vectors of a query or two [n, D], on one core.
+
+    Each thread that answers would bring threads of its own along, and these would wait for each other longer than one
+    takes for so little.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return encoder.encode(texts, role)
+    finally:
+        torch.set_num_threads(threads)
+
+
 class _Models:
     """The two models of a run, and what lies between their weights."""
 
@@ -179,7 +194,7 @@ class _Models:
     def encode(self, texts: Sequence[str], role: str, share: float) -> "NDArray[np.float32]":
         """Vectors of queries [n, D]."""
         with self._lock(share):
-            return self._encoder(share).encode(texts, role)
+            return encode_query(self._encoder(share), texts, role)
 
     def _lock(self, share: float) -> threading.Lock:
         return self._locks.get(share, self._lock_between)
