@@ -373,7 +373,6 @@ def plan(
     settings: Sequence[str] = (),
     quiet: bool = True,
     json: bool = False,
-    command: str = "acclimate.plan(...)",
     **options: Any,
 ) -> dict[str, Any]:
     """What `fit` would do with the same arguments, why, and what it would cost; nothing is trained or kept.
@@ -384,7 +383,6 @@ def plan(
         settings: as in `fit`.
         quiet: print nothing.
         json: print for people on standard error.
-        command: stands where a run has its own.
         options: what else of `fit` decides what a run does: ``base``, ``dev``, ``method``, ``epochs``, ...
 
     Returns:
@@ -400,7 +398,7 @@ def plan(
     from acclimate.runs.planning import Request
     from acclimate.runs.show import Show
 
-    request = Request(train, _recipe(train, recipe, settings, options), Path(), command)
+    request = Request(train, _recipe(train, recipe, settings, options), Path(), "")
     return run_plan(request, Show(quiet=quiet, json=json))
 
 

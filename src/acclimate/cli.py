@@ -197,7 +197,6 @@ def plan(
         no_cache=no_cache,
         quiet=quiet,
         json=json,
-        command=_command(),
     )
     if json:
         _print_json(document)

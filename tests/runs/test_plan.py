@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 import acclimate
-from acclimate.api import _recipe
 from acclimate.core.errors import InterruptedRunError, UsageError
 from acclimate.model.encoder import Encoder
+from acclimate.recipe.read import read_recipe
 from acclimate.runs.planning import Request, read_inputs
 from acclimate.runs.rehearsal import Rehearsal
 from acclimate.runs.show import Show
@@ -117,7 +117,9 @@ def test_a_rehearsal_counts_the_tokens_that_a_run_encodes(
     acclimate.fit(files["train"], out=tmp_path / "run", **asked)
     expected = dict(found)
     monkeypatch.undo()
-    recipe = _recipe(files["train"], None, asked.pop("settings"), asked)
+    given = {"base": files["base"], **{f"data.{part}": files[part] for part in ("dev", "test", "general")}}
+    given |= {"training.batch_size": 16, "training.epochs": 4, "training.cache": False}
+    recipe = read_recipe(None, asked["settings"], {key: str(value) for key, value in given.items()})
     request = Request(files["train"], recipe, tmp_path / "rehearsal", "")
     rehearsal = Rehearsal(request, *read_inputs(request, Show(quiet=True)), 0.0)
     rehearsal.cost()

@@ -46,6 +46,7 @@ ADDRESS = "127.0.0.1"
 PORT = 8642  # by default; another free one where it is taken
 SHARES = (BASE, 0.25, 0.5, 0.75, TUNED)  # of the tuned weights
 _TRIED_EVERY = 40  # general texts, that show whether two models read alike
+_THREADS = torch.get_num_threads()  # of what encodes all documents
 _LOOK_EVERY = 2.0  # seconds, for the end of a run
 
 
@@ -145,12 +146,11 @@ def encode_query(encoder: "Encoder", texts: Sequence[str], role: str) -> "NDArra
     Each thread that answers would bring threads of its own along, and these would wait for each other longer than one
     takes for so little.
     """
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return encoder.encode(texts, role)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(_THREADS)  # what is asked here is 1 while another query is read
 
 
 class _Models:
