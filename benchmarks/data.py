@@ -15,7 +15,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sources import asterisk, debian_deps, debian_pkgs, emoji, hpo, icd10cm, layout, scancode_legal, wordnet, zh_idiom
+from sources import (
+    asterisk,
+    debian_deps,
+    debian_pkgs,
+    docstrings,
+    emoji,
+    hpo,
+    icd10cm,
+    layout,
+    scancode_legal,
+    wordnet,
+    zh_idiom,
+)
 
 _TEXT = {
     "hpo": hpo.build,
@@ -24,6 +36,7 @@ _TEXT = {
     "scancode_legal": scancode_legal.build,
     "wordnet": wordnet.build,
     "zh_idiom": zh_idiom.build,
+    "docstrings": docstrings.build,
 }
 _OTHER: dict[str, Callable[[Path, Path], dict[str, object]]] = {
     "debian_deps": debian_deps.write,

@@ -23,14 +23,14 @@ import acclimate
 from acclimate.core.files import read_jsonl, sha256_file, write_jsonl
 from acclimate.core.seeds import numpy_generator
 
-SOURCES = {"icd10cm": "hpo", "hpo": "icd10cm", "debian_pkgs": None}
-"""Target -> source: names of diseases for terms of findings, the other way round, and none."""
+SOURCES = {"icd10cm": "hpo", "hpo": "debian_pkgs", "debian_pkgs": None}
+"""Target -> source: terms of findings for names of diseases, programs for terms of findings, and none."""
 SIZES = Sizes(pairs=1_000, characters=200, dev=(300, 1_500), test=(1_000, 4_000))
 LONG = {"debian_pkgs": 1_000}
 """Characters a document where they are more: what has several sentences gives queries of other kinds."""
 QUICK = Sizes(pairs=200, characters=200, dev=(50, 200), test=(100, 300))
-TEXTS, FEW = 2_000, 100
-OF_LONG = 1_000  # texts, where they are long
+TEXTS, FEW = 6_000, 100
+OF_LONG = 3_000  # texts, where they are long
 TSDAE = "adaptation={kind: tsdae, steps: 300, texts: TEXTS}"
 ADVERSARIAL = "regularizers=[distill, domain_adversarial]"
 _DRAWN = 23  # the seed of which texts and pairs are
@@ -65,18 +65,19 @@ TAUGHT = (  # recipes/text_only_taught.yaml
     "objectives=[infonce, margin_mse]",
 )
 UNWEIGHTED = "data.weighting=none"
-TEXT_WAY = Way("texts alone", 0, "texts", seeds=SEEDS)
+TEXT_WAY = Way("texts alone, taught by base and BM25", 0, "texts", settings=TAUGHT, seeds=SEEDS)
+UNTAUGHT = Way("texts alone, with no teacher", 0, "texts")
 ALONE = Way("100 pairs", FEW, "few", seeds=SEEDS)
 MIXED = Way("100 pairs, mixed with the source", FEW, "few", True, (UNWEIGHTED,), SEEDS)
 WAYS = (
     Way("source", 0, "source"),
     Way("tsdae, then source", 0, "source", settings=(TSDAE,)),
     TEXT_WAY,
-    Way("texts alone, taught by base and BM25", 0, "texts", settings=TAUGHT),
-    Way("tsdae, then texts", 0, "texts", settings=(TSDAE,)),
-    Way("texts, mixed with the source", 0, "texts", True, (UNWEIGHTED,)),
-    Way("the same, weighted", 0, "texts", True),
-    Way("the same, adversarial", 0, "texts", True, (UNWEIGHTED, ADVERSARIAL)),
+    UNTAUGHT,
+    Way("tsdae, then texts", 0, "texts", settings=(*TAUGHT, TSDAE)),
+    Way("texts, mixed with the source", 0, "texts", True, (*TAUGHT, UNWEIGHTED)),
+    Way("the same, weighted", 0, "texts", True, TAUGHT),
+    Way("the same, adversarial", 0, "texts", True, (*TAUGHT, UNWEIGHTED, ADVERSARIAL)),
     ALONE,
     Way("tsdae, then 100 pairs", FEW, "few", settings=(TSDAE,)),
     MIXED,
@@ -121,7 +122,7 @@ def main() -> None:
         for seed in SEEDS
         for name in sets
         for way in WAYS
-        if seed in way.seeds and way.name in arguments.only and (SOURCES[name] or way is TEXT_WAY)
+        if seed in way.seeds and way.name in arguments.only and (SOURCES[name] or way in (TEXT_WAY, UNTAUGHT))
     ]
     if arguments.quick:
         wanted = [one for one in wanted if one[2] == SEEDS[0]]
@@ -157,7 +158,7 @@ def _files(data: Path, name: str, sizes: Sizes, folder: Path) -> Files:
 
 
 def _texts(name: str, sizes: Sizes) -> int:
-    return min(OF_LONG if name in LONG else TEXTS, 2 * sizes.pairs)
+    return min(OF_LONG if name in LONG else TEXTS, 6 * sizes.pairs)
 
 
 def _tuned(way: Way, files: Files, seed: int, folder: Path) -> Result:

@@ -111,20 +111,22 @@ def measure(
                 config |= {"settings": [*ALWAYS, *way.settings]}
                 label = f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}"
                 config |= {} if general is None else {"general": sha256_file(general)}
-                work = partial(_tuned, files[name], way, seed, out / "runs" / label, general, also)
+                work = partial(tuned, files[name], way, seed, out / "runs" / label, general, also)
                 found[name][way].append(cells.measure(label, config, work))
     return found, cells
 
 
-def _tuned(
+def tuned(
     files: Cut,
     way: Way,
     seed: int,
     folder: Path,
-    general: Path | None,
-    also: Callable[[Way, Cut, acclimate.Run], Result] | None,
+    general: Path | None = None,
+    also: Callable[[Way, Cut, acclimate.Run], Result] | None = None,
+    always: Sequence[str] = ALWAYS,
 ) -> Result:
-    given = [*ALWAYS, *(setting.replace("CUTS", str(files.folder.parent)) for setting in way.settings)]
+    """One run: scores, what each query got, costs; its model is removed."""
+    given = [*always, *(setting.replace("CUTS", str(files.folder.parent)) for setting in way.settings)]
     settings: dict[str, Any] = {"method": way.method, "seed": seed, "keep": "anyway", "base": BASE}
     settings |= {"dev": files.dev, "test": files.test, "out": folder, "settings": given}
     run = acclimate.fit(files.train, general=general, **settings)
