@@ -125,6 +125,13 @@ SET_ASIDE: dict[str, tuple[str, str, int, int | None, str]] = {
     "too few fields": ("t.csv", "query,positive\na,b\nc\nd,e\n", 3, 2, "1 fields where the header has 2"),
     "too many fields": ("t.csv", "query,positive\na,b\nc,d,e\n", 3, 5, "3 fields where the header has 2"),
     "unterminated quote": ("t.csv", 'query,positive\na,b\nc,"d\ne,f\ng,h\n', 3, 3, "unterminated quote"),
+    "closed by the quote of another row": (
+        "t.csv",
+        'query,positive\na,b\nc,"d\ne,"f"\ng,h\n',
+        3,
+        3,
+        "unterminated quote",
+    ),
     "unterminated at the end": ("t.csv", 'query,positive\na,b\nc,"d\n', 3, 3, "unterminated quote"),
     "text after a quote": ("t.csv", 'query,positive\na,b\n"c"x,d\n', 3, 4, "after a closing quote"),
     "empty cell": ("t.csv", "query,positive\na,b\nc,\nd,e\n", 3, 3, "positive is empty"),

@@ -120,13 +120,15 @@ class _Table:
         self, number: int, line: str, waiting: deque[tuple[int, str, bool]], source: Iterator[tuple[int, str, bool]]
     ) -> Row | Rejected:
         record, taken = line, 0
+        opened: _BrokenError | None = None
         while True:
             try:
                 fields, starts = self.dialect.split(record)
                 break
             except _BrokenError as broken:
+                opened = opened or broken
                 if not broken.open_quote:
-                    raise
+                    raise opened from broken  # what closed it was the quote of another row
                 more, taken = _until_quote(record, taken, waiting, source)
                 if not more:
                     raise
