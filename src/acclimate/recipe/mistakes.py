@@ -113,6 +113,7 @@ def _dotted(keys: Keys) -> str:
 def _in_plain_words(message: str) -> str:
     """Pydantic's message without its vocabulary, to follow after "it"."""
     text = message.removeprefix("Value error, ").removeprefix("Input ").partition(" or instance of ")[0]
+    text = text.partition(", unable to parse")[0]
     for technical, plain in _PLAIN_WORDS:
         text = text.replace(technical, plain)
     return text[0].lower() + text[1:]
