@@ -117,7 +117,7 @@ class CommandLine:
 
 def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
     """``acclimate ARGUMENTS`` in a process of its own, on one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **options.pop("environment", {})}
     command = [sys.executable, "-c", "from acclimate.cli import main; main()", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
     return subprocess.Popen(command, env=environment, **(pipes | options))

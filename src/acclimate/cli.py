@@ -553,11 +553,7 @@ def doctor(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> No
     if json:
         _print_json(document)
     else:
-        show = Show(quiet=quiet)
-        for name, value in document.items():
-            show.say(f"{name:<12} {value if not isinstance(value, dict) else ''}".rstrip())
-            for inner, detail in value.items() if isinstance(value, dict) else ():
-                show.say(f"  {inner:<22} {detail}")
+        Show(quiet=quiet).examined(document)
 
 
 def main() -> NoReturn:

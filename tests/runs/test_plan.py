@@ -16,6 +16,7 @@ from acclimate.recipe.read import read_recipe
 from acclimate.runs.planning import Request, read_inputs
 from acclimate.runs.rehearsal import Rehearsal
 from acclimate.runs.show import Show
+from acclimate.runs.stages import Stages
 from acclimate.runs.stopping import Stop
 from small import CommandLine, beir, jsonl, labeled, pairs, scored
 from tiny import make_tiny_model
@@ -113,6 +114,8 @@ def test_a_rehearsal_counts_the_tokens_that_a_run_encodes(
 
     monkeypatch.setattr(Encoder, "encode", encoded)
     monkeypatch.setattr(Show, "stage", noted)
+    for told in ("_time", "_explain"):  # of the result, which a rehearsal has none of
+        monkeypatch.setattr(Stages, told, lambda *_: None)
     asked = options(files, epochs=4, settings=[*settings, "regularizers=[]"], no_cache=True)
     acclimate.fit(files["train"], out=tmp_path / "run", **asked)
     expected = dict(found)

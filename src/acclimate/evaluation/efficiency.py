@@ -52,6 +52,26 @@ def efficiency_metrics(
     }
 
 
+def latencies(
+    encoders: Sequence[Callable[[Sequence[str], str], NDArray[np.float32]]],
+    queries: Sequence[str],
+    *,
+    clock: Callable[[], float],
+) -> list[float]:
+    """Median milliseconds of one query by each encoder; they take turns, so that what else the machine does hits all.
+
+    Raises:
+        DataError: no queries.
+    """
+    if not queries:
+        raise DataError("nothing to time", "give at least one query")
+    for query in queries[:WARM_UP]:
+        for encode in encoders:
+            encode([query], "query")
+    taken = [[_seconds(encode, [query], "query", clock) for encode in encoders] for query in queries]
+    return [float(1000 * median) for median in np.median(taken, axis=0)]
+
+
 def count_peak_from_here() -> None:
     """Makes `peak_memory_bytes` forget what was before, so that a second run has a figure of its own. Linux alone."""
     with suppress(OSError):

@@ -87,7 +87,7 @@ def check_data(request: CheckRequest, *, quiet: bool) -> dict[str, Any]:
     problems = [problem for leaked in found for problem in leaked.problems()]
     problems += by_vectors.problems if by_vectors else []
     document = {"schema": 1, **profile(dataset, lengths, request.max_length or limit, problems)}
-    document["notes"] += _language(document["scripts"], request.base)
+    document["notes"] += language_notes(document["scripts"], request.base)
     document["vectors"] = {"base": request.base, **by_vectors.document} if by_vectors else None
     if found:
         document["leaks"] = {leaked.of: leaked.document for leaked in found}
@@ -166,7 +166,7 @@ def _cleaned(dataset: Dataset, request: CheckRequest, found: Sequence[Leakage], 
     return left
 
 
-def _language(scripts: Mapping[str, Mapping[str, float]], base: str | None) -> list[str]:
+def language_notes(scripts: Mapping[str, Mapping[str, float]], base: str | None) -> list[str]:
     """A word about a base that reads English, where the texts are not written in its letters."""
     foreign = {role: 1 - shares.get("latin", 0.0) for role, shares in scripts.items() if shares}
     if base not in (None, _BASE) or max(foreign.values(), default=0.0) < _FOREIGN:

