@@ -19,7 +19,6 @@ from common import RESULTS, Cells, Result, spread, table, write_table
 from cuts import Sizes, cut
 from ways import BASE, SEEDS, Way, tuned
 
-
 SETS = ("hpo", "icd10cm", "debian_pkgs", "docstrings", "wordnet")
 METHODS = ("full", "adapter", "lora", "last_layers", "residual")
 NONE = "none"
@@ -175,13 +174,7 @@ def _regrets(scores: Scores, amounts: Sequence[Amount]) -> list[str]:
     )
     mean = {choice: float(np.mean([*of.values()])) for choice, of in regrets.items()}
     told = "; ".join(f"without {name}: {rule}" for name, (rule, _) in sorted(left_out.items()))
-    lines += [
-        "",
-        f"The rules that the other sets gave are, {told}.",
-        "",
-        f"`method: auto`: {_told(scores, advised)}.",
-        "",
-    ]
+    lines += ["", f"The rules that the other sets gave are, {told}.", ""]
     for choice in ("rules that the other sets gave",):
         least = min(mean["always full"], mean["always adapter"])
         lines.append(
