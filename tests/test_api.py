@@ -34,6 +34,7 @@ def _frame(library: str) -> Any:
 
 def _fit(place: Path, tiny: Path, train: Any, name: str, **options: Any) -> acclimate.Run:
     usual = {"general": place / "general.jsonl", "test": place / "test", "base": tiny, "epochs": 1, "keep": "anyway"}
+    usual |= {"method": "full"}
     return acclimate.fit(train, out=place / name, settings=["regularizers=[]"], **(usual | options))
 
 

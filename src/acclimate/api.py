@@ -371,6 +371,7 @@ def plan(
     *,
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
+    pilot: bool = False,
     quiet: bool = True,
     json: bool = False,
     **options: Any,
@@ -381,14 +382,18 @@ def plan(
         train: as in `fit`.
         recipe: as in `fit`.
         settings: as in `fit`.
+        pilot: train two or three methods for a tenth of the run's steps, in a folder that goes again, and compare
+            them on dev.
         quiet: print nothing.
         json: print for people on standard error.
         options: what else of `fit` decides what a run does: ``base``, ``dev``, ``method``, ``epochs``, ...
 
     Returns:
-        what ``acclimate plan --json`` prints: ``method``, ``reasons``, ``warnings``, ``notes``, ``rows``, ``recipe``
-        with nothing left to ``auto``, ``cost`` (seconds by stage, bytes of memory and disk, as a rehearsal on a few
-        rows tells them), and with a source ``shift``.
+        what ``acclimate plan --json`` prints: ``method``, ``advice`` (the rule that decided it, those passed over, and
+        why), ``reasons``, ``warnings``, ``notes``, ``rows``, ``recipe`` with nothing left to ``auto``, ``cost``
+        (seconds by stage, bytes of memory and disk, as a rehearsal on a few rows tells them), ``headroom`` (what the
+        base leaves to gain, where that is known soon), with a source ``shift``, and with a pilot ``pilot`` (a row a
+        method) and ``pilot_takes``.
 
     Raises:
         UsageError: a setting that is wrong or cannot act.
@@ -399,7 +404,7 @@ def plan(
     from acclimate.runs.show import Show
 
     request = Request(train, _recipe(train, recipe, settings, options), Path(), "")
-    return run_plan(request, Show(quiet=quiet, json=json))
+    return run_plan(request, Show(quiet=quiet, json=json), pilot=pilot)
 
 
 _KEYS = {

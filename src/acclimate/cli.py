@@ -165,6 +165,7 @@ def plan(
     query_prompt: QueryPrompt = None,
     document_prompt: DocumentPrompt = None,
     no_cache: NoCache = False,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Try two or three methods on a tenth of the steps.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -195,6 +196,7 @@ def plan(
         query_prompt=query_prompt,
         document_prompt=document_prompt,
         no_cache=no_cache,
+        pilot=pilot,
         quiet=quiet,
         json=json,
     )

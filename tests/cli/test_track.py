@@ -15,7 +15,7 @@ def test_a_tracked_run_is_the_same_run(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     train, general = jsonl(tmp_path / "train.jsonl", pairs(60)), jsonl(tmp_path / "general.jsonl", pairs(20, seed=7))
     options = ["--base", tiny_model, "--general", general, "--epochs", 1, "--batch-size", 16, "--keep", "anyway"]
-    command = ["fit", train, *options, "--precision", "fp32", "--set", "regularizers=[]", "--json"]
+    command = ["fit", train, *options, "--method", "full", "--precision", "fp32", "--set", "regularizers=[]", "--json"]
     for name, tracked in (("plain", []), ("tracked", ["--track", "tensorboard, mlflow", "--track", "tensorboard"])):
         result = acclimate(*command, "--out", tmp_path / name, *tracked)
         assert result.status in (0, 3), result.err

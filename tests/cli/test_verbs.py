@@ -53,7 +53,7 @@ class Fits:
 
     def command(self, kind: str, *options: object) -> list[object]:
         where = ["--general", self.place / "general.jsonl", "--out", self.place / f"run_{kind}", "--base", self.tiny]
-        short = ["--epochs", 2, "--batch-size", 16, "--precision", "fp32"]
+        short = ["--epochs", 2, "--batch-size", 16, "--precision", "fp32", "--method", "full"]
         short += [] if kind == "pairs" else ["--set", "regularizers=[]"]
         test = ["--test", self.place / "test"] if kind == "pairs" else []
         return ["fit", self.place / f"{kind}.jsonl", *where, *short, *test, "--json", *options]
@@ -175,6 +175,7 @@ def test_changed_data_on_the_same_folder_is_refused_until_restart(
 ) -> None:
     general = ["--general", place / "general.jsonl", "--base", tiny_model, *ONE_EPOCH, "--out", tmp_path / "run"]
     command = ["fit", jsonl(tmp_path / "train.jsonl", pairs(60)), *general, "--keep", "anyway", "--quiet"]
+    command += ["--method", "full"]
     assert acclimate(*command).status in (0, 3)
     (tmp_path / "run" / "notes.txt").write_text("the user's own")
     jsonl(tmp_path / "train.jsonl", pairs(61))
@@ -201,7 +202,7 @@ def test_a_model_that_gained_nothing_exits_3_and_leaves_the_base(
     place: Path, tiny_model: Path, acclimate: CommandLine, tmp_path: Path
 ) -> None:
     command = ["fit", place / "pairs.jsonl", "--general", place / "general.jsonl", "--base", tiny_model, *ONE_EPOCH]
-    command += ["--lr", "1e-12", "--out", tmp_path / "run", "--test", place / "test"]
+    command += ["--lr", "1e-12", "--method", "full", "--out", tmp_path / "run", "--test", place / "test"]
     result = acclimate(*command)
     assert result.status == 3
     assert "no_gain" in result.out
@@ -219,7 +220,7 @@ def test_strict_lets_no_unproven_model_pass(
     place: Path, tiny_model: Path, acclimate: CommandLine, tmp_path: Path
 ) -> None:
     command = ["fit", place / "pairs.jsonl", "--general", place / "general.jsonl", "--base", tiny_model, *ONE_EPOCH]
-    command += ["--out", tmp_path / "run", "--quiet"]
+    command += ["--out", tmp_path / "run", "--method", "full", "--quiet"]
     acclimate(*command)
     file = tmp_path / "run" / "scores.json"
     scores = json.loads(file.read_text())
@@ -477,6 +478,7 @@ def test_a_run_that_diverges_ends_with_a_verdict_and_the_base(
 ) -> None:
     data, tiny = fits.place / "pairs.jsonl", fits.tiny
     wild = ["--lr", "1e6", "--set", "training.clip_norm=1e9", "--set", "regularizers=[]", "--epochs", 3]
+    wild += ["--method", "full"]
     where = ["--base", tiny, "--general", fits.place / "general.jsonl", "--out", tmp_path / "run"]
     result = acclimate("fit", data, *where, *wild, "--batch-size", 16, "--precision", "fp32", "--json")
     assert result.status == 3, result.err

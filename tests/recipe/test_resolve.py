@@ -45,6 +45,22 @@ def test_nothing_is_left_to_auto() -> None:
         assert found.recipe.training.device == "cpu"
 
 
+def test_auto_is_the_method_that_the_facts_name_with_the_reason() -> None:
+    residual = METHODS.parse({"kind": "residual", "side": "query"})
+    found = plan("serving=fixed_index", method=residual, why="rule fixed_index: the index stays")
+    assert found.decided.method == residual
+    assert found.reasons[1] == "rule fixed_index: the index stays"
+    given = plan("method=bitfit", method=residual, why="rule fixed_index: the index stays")
+    assert given.decided.method.kind == "bitfit"
+    assert "rule fixed_index: the index stays" not in given.reasons
+    assert resolve(found.recipe, FACTS).decided == found.decided  # what was resolved can be run again
+
+
+def test_how_a_model_is_served_is_no_setting_of_a_method_that_is_given() -> None:
+    with pytest.raises(UsageError, match="serving=shared_base says what method auto becomes, and the method is full"):
+        plan("serving=shared_base", "method=full")
+
+
 def test_the_articles_defaults_are_in_force() -> None:
     found = plan()
     assert found.decided.batch_size == 64

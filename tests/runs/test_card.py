@@ -90,7 +90,7 @@ def test_a_license_is_what_the_package_states_where_the_folder_is_silent(minilm:
 
 def test_the_card_of_a_run_and_its_code(tiny_model: Path, tmp_path: Path) -> None:
     train, general = jsonl(tmp_path / "train.jsonl", pairs(60)), jsonl(tmp_path / "general.jsonl", pairs(20, seed=7))
-    rate = {"epochs": 1, "lr": 1e-5, "settings": ["regularizers=[]"]}
+    rate = {"method": "full", "epochs": 1, "lr": 1e-5, "settings": ["regularizers=[]"]}
     run = acclimate.fit(train, base=tiny_model, general=general, out=tmp_path / "run", keep="anyway", **rate)
     card = (run.path / "model" / "README.md").read_text()
     _, results = read(card)
@@ -108,7 +108,7 @@ def test_the_card_of_a_run_and_its_code(tiny_model: Path, tmp_path: Path) -> Non
 
 def test_the_card_of_a_base_that_stays_has_the_figures_of_the_base(tiny_model: Path, tmp_path: Path) -> None:
     train, general = jsonl(tmp_path / "train.jsonl", pairs(60)), jsonl(tmp_path / "general.jsonl", pairs(20, seed=7))
-    rate = {"epochs": 2, "lr": 0.1, "settings": ["regularizers=[]", "evaluation.merge=1"]}
+    rate = {"method": "full", "epochs": 2, "lr": 0.1, "settings": ["regularizers=[]", "evaluation.merge=1"]}
     run = acclimate.fit(train, base=tiny_model, general=general, out=tmp_path / "run", **rate)
     assert run.scores["gate"]["verdict"] in ("forgotten", "no_gain", "diverged")
     cards = {name: (run.path / name / "README.md").read_text() for name in ("model", "rejected")}

@@ -70,7 +70,7 @@ def test_a_delta_is_smaller_than_the_model_and_its_size_is_told(runs: Any) -> No
 def test_full_tuning_leaves_no_delta(runs: Any, tmp_path: Path) -> None:
     base = runs[0]
     train = jsonl(tmp_path / "train.jsonl", pairs(60))
-    run = acclimate.fit(train, base=base, epochs=1, keep="anyway", out=tmp_path / "run", general=train)
+    run = acclimate.fit(train, base=base, method="full", epochs=1, keep="anyway", out=tmp_path / "run", general=train)
     assert not (run.path / "delta").exists()
 
 

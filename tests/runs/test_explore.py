@@ -41,6 +41,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[str
         acclimate.fit(
             jsonl(place / f"{name}.jsonl", rows),
             base=tiny_model,
+            method="full",
             out=place / name,
             epochs=1,
             general=general,

@@ -77,6 +77,7 @@ def test_fit_takes_it_and_a_run_belongs_to_its_feedback(tmp_path: Path, tiny_mod
     options: dict[str, Any] = {
         "base": tiny_model,
         "out": tmp_path / "run",
+        "method": "full",
         "epochs": 1,
         "test": jsonl(tmp_path / "test.jsonl", pairs(12, seed=3, name="test")),
         "dev": jsonl(tmp_path / "dev.jsonl", pairs(12, seed=4, name="dev")),

@@ -125,7 +125,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterato
     place = tmp_path_factory.mktemp("kill")
     data = [jsonl(place / "train.jsonl", pairs(100)), "--general", jsonl(place / "general.jsonl", pairs(20, 7, "g"))]
     options: list[object] = ["fit", *data, "--base", tiny_model, "--batch-size", 8, "--epochs", 2, "--lr", "3e-3"]
-    options += ["--set", "regularizers=[l2sp]", "--keep", "anyway", "--out"]  # cheaper than general texts in every run
+    options += ["--method", "full", "--keep", "anyway"]
+    options += ["--set", "regularizers=[l2sp]", "--out"]  # cheaper than general texts in every run
     # In a process of its own: its hashes of words are other ones than those of the forks.
     process = start(*options, place / "whole")
     driver = Driver(place)

@@ -90,6 +90,7 @@ def test_a_run_on_what_a_model_wrote(models: dict[str, Path], tmp_path: Path) ->
         general=jsonl(tmp_path / "general.jsonl", pairs(20, seed=5)),
         settings=(f"data.synthetic={{kind: generated, model: {models['t5']}, most_tokens: 6, queries_a_document: 2}}",),
         out=tmp_path / "run",
+        method="full",
         epochs=1,
         keep="anyway",
     )

@@ -73,6 +73,8 @@ class Facts:
         maker: made the rows, where the file has texts alone.
         tasks: those beside that of TRAIN.
         source: rows of another domain, where there are some.
+        method: what ``auto`` means here.
+        why: a sentence, where somebody has thought about that.
     """
 
     rows: int
@@ -89,6 +91,8 @@ class Facts:
     maker: QueryMaker | None = None
     tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
     source: SourceFacts | None = None
+    method: Method = field(default_factory=Full)
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,11 @@ def epochs_for(rows: int) -> float:
     return max(1.0, min(8.0, round(6_000 / max(1, rows), 1)))
 
 
+def usual_length(base_max_length: int) -> int:
+    """Tokens at which training cuts texts, of a base that cuts at so many."""
+    return min(_MAX_LENGTH, base_max_length)
+
+
 def resolve(recipe: Recipe, facts: Facts) -> Plan:
     """A plan for a recipe on data and a machine.
 
@@ -146,7 +155,8 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         UsageError: a setting that cannot act on this data.
     """
     training, evaluation = recipe.training, recipe.evaluation
-    method = Full() if recipe.method == "auto" else recipe.method
+    method = facts.method if recipe.method == "auto" else recipe.method
+    _check_serving(recipe)
     method.check_rows(facts.kind)
     searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
     _check_tasks(recipe)
@@ -190,6 +200,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     resolved = _written(recipe, decided, facts.maker)
     reasons = (
         f"method {method.kind}: {method.summary}",
+        *((facts.why,) if recipe.method == "auto" and facts.why else ()),
         *(() if facts.maker is None else (f"queries {facts.maker.kind}: {facts.maker.summary}",)),
         *(f"objective {o.kind}{_of_task(o)}: {o.summary}" for o in decided.objectives),
         *_shares(recipe.data, facts),
@@ -237,7 +248,7 @@ def _defaults(facts: Facts, method: Method, given_lr: float | Literal["auto"], *
         lr=method.default_lr,
         weight_decay=_DECAY,
         epochs=epochs_for(facts.rows),
-        max_length=min(_MAX_LENGTH, facts.base_max_length),
+        max_length=usual_length(facts.base_max_length),
         precision=facts.precision,
     )
     if facts.table_scale is not None:  # rows are cheap, and the table's scale is its own
@@ -261,6 +272,13 @@ def _objective(task: str, kind: str) -> ObjectiveSpec:
 
 def _of_task(objective: ObjectiveSpec) -> str:
     return f" (task {objective.task})" if objective.task else ""
+
+
+def _check_serving(recipe: Recipe) -> None:
+    """Whether anything asks how the model is served."""
+    if recipe.serving != "alone" and recipe.method != "auto":
+        problem = f"serving={recipe.serving} says what method auto becomes, and the method is {recipe.method.kind}"
+        raise UsageError(problem, "leave one of them out")
 
 
 def _check_tasks(recipe: Recipe) -> None:
@@ -326,6 +344,7 @@ def _written(recipe: Recipe, decided: Decided, maker: QueryMaker | None) -> Reci
     return recipe.model_copy(
         update={
             **{name: values[name] for name in ("method", "objectives", "regularizers")},
+            "serving": "alone",  # it has had its say: what is resolved is a recipe too, whose method is given
             "data": recipe.data.model_copy(
                 update={name: values[name] for name in ("mixing", "weighting") if values[name] is not None}
                 | ({} if maker is None else {"synthetic": maker})

@@ -183,6 +183,9 @@ class Recipe(Settings):
     ``vocabulary`` gives the base words of the training rows as tokens of their own before anything trains.
     ``adaptation`` then gets it used to the texts of the domain, without labels; what only that needs is thrown away.
     ``gradients`` is what becomes of those of several loss terms: their sum, or the rule that is named.
+    ``serving`` says what the data cannot tell of what ``method: auto`` should become: the model is served ``alone``,
+    or is one of several that share a base's weights (many domains, small devices), or asks an index of the base's
+    document vectors that cannot be rebuilt.
     """
 
     base: str = "all-MiniLM-L6-v2"
@@ -190,6 +193,7 @@ class Recipe(Settings):
     vocabulary: AnyVocabulary | Literal["none"] = "none"
     adaptation: AnyAdaptation | Literal["none"] = "none"
     method: AnyMethod | Auto = "auto"
+    serving: Literal["alone", "shared_base", "fixed_index"] = "alone"
     objectives: Annotated[tuple[AnyObjective, ...], Field(min_length=1)] | Auto = "auto"
     regularizers: tuple[AnyRegularizer, ...] | Auto = "auto"
     gradients: AnyGradientRule | Literal["sum"] = "sum"

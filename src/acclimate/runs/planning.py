@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from acclimate.advisor import Advice
 from acclimate.core.errors import UsageError
 from acclimate.data.examples import Dataset, Kind, normalized
 from acclimate.data.items import ItemRows
@@ -117,7 +118,22 @@ def encode_as(encoder: "Encoder", base: Path, show: Show, *, known: bool) -> Enc
     return KnownVectors(encoder, base, progress=show.encoding).encode
 
 
-def plan_for(recipe: Recipe, base: Path, prepared: Prepared, encoder: "Encoder", vocabulary: Vocabulary | None) -> Plan:
+def known_only(encoder: "Encoder", base: Path, *, known: bool) -> Encode:
+    """The same, which leaves nothing to later runs and shows no progress."""
+    if not known or encoder.depth == 1:
+        return encoder.encode
+    vectors = KnownVectors(encoder, base)
+    return lambda texts, role: vectors.known(texts, role, lambda part: encoder.encode(part, role))
+
+
+def plan_for(
+    recipe: Recipe,
+    base: Path,
+    prepared: Prepared,
+    encoder: "Encoder",
+    vocabulary: Vocabulary | None,
+    advice: Advice | None = None,
+) -> Plan:
     """What a run will do, tried out on the base as far as that takes no training.
 
     Args:
@@ -126,6 +142,7 @@ def plan_for(recipe: Recipe, base: Path, prepared: Prepared, encoder: "Encoder",
         prepared: the data.
         encoder: the base; it is only asked.
         vocabulary: the words that become tokens.
+        advice: what method ``auto`` means.
 
     Raises:
         UsageError: a setting that cannot act on this base or data.
@@ -149,6 +166,7 @@ def plan_for(recipe: Recipe, base: Path, prepared: Prepared, encoder: "Encoder",
             name: TaskFacts(len(task.train), _KINDS[task.dataset.kind], _has_teacher(task.dataset))  # type: ignore[arg-type]
             for name, task in tasks.items()
         },
+        **({} if advice is None else {"method": advice.method, "why": advice.why}),  # type: ignore[arg-type]
     )
     plan = resolve(recipe, facts)
     known, wanted = _higher_is_better(prepared), plan.decided.keep_best

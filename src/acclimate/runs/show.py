@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from acclimate.advisor import Advice
     from acclimate.data.examples import Dataset
     from acclimate.recipe.resolve import Plan
     from acclimate.runs.merging import Curve
@@ -265,6 +266,29 @@ class Show:
                 self.detail(f"{reason}")
         for warning in plan.warnings:
             self.detail(f"warning: {warning}")
+
+    def advice(self, advice: "Advice") -> None:
+        """The rules that did not decide."""
+        for rule, why in advice.passed_over:
+            self.detail(f"not {rule}: {why}")
+
+    def pilot(self, document: Mapping[str, Any]) -> None:
+        """How methods did on a tenth of the steps."""
+        rows = document["pilot"]
+        for row in rows:
+            if "refused" in row:
+                self.detail(f"{row['name']}: not tried: {row['refused']}")
+                continue
+            told = "{value:+.4f} ({ci95[0]:+.4f} .. {ci95[1]:+.4f})"
+            other = row["against_first"]
+            against = "" if other is None else f", against {rows[0]['name']} {told.format_map(other)}"
+            moved = f"dev {row['metric']} {row['before']:.4f} -> {row['after']:.4f}"
+            self.detail(
+                f"{row['name']}: {row['steps']} steps in {row['seconds']:.1f} s, {moved}, {told.format_map(row['gain'])}"
+                f"{against}"
+            )
+        takes = document["pilot_takes"]
+        self.detail(f"take {takes['options']}: {takes['reason']}")
 
     def cost(self, cost: Mapping[str, Any]) -> None:
         """What a run is expected to take."""

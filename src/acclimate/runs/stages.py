@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from acclimate.advisor import Advice, advise, headroom
 from acclimate.core.errors import DivergedError, InterruptedRunError
 from acclimate.core.files import replace_folder, write_atomic, write_json, write_jsonl
 from acclimate.data.examples import Example, Kind
@@ -37,6 +38,7 @@ from acclimate.recipe.read import write_recipe
 from acclimate.recipe.tree import Recipe
 from acclimate.report.build import write_report
 from acclimate.runs.adaptation import DomainTexts, Reporting, adapt
+from acclimate.runs.advising import situation_of
 from acclimate.runs.beside import prompted
 from acclimate.runs.card import model_card
 from acclimate.runs.causes import CauseFacts, likely_causes
@@ -86,7 +88,8 @@ class Stages:
         self._texts = self._texts_of(request.recipe)
         self._adapted: dict[str, Any] = {}
         self._words: dict[str, float] | None = None
-        self.plan = plan_for(request.recipe, base, prepared, self.encoder, self._vocabulary)
+        self.advice = self._advice()
+        self.plan = plan_for(request.recipe, base, prepared, self.encoder, self._vocabulary, self.advice)
         self.recipe = self.plan.recipe
         self._mining = self._mining_of(self.recipe)
 
@@ -147,10 +150,20 @@ class Stages:
             return None
         return DomainTexts.of(settings, train)
 
+    def _advice(self) -> Advice | None:
+        """What method ``auto`` means. A run that is taken up goes on with what was decided when it began."""
+        if self.request.recipe.method != "auto":
+            return None
+        known = None if self.request.restart else self.workspace.claimed.get("advice")
+        if known is not None:
+            return Advice.from_dict(known)
+        return advise(situation_of(self.request.recipe, self.base, self.prepared, self.encoder))
+
     @property
     def identity(self) -> dict[str, Any]:
         """What decides the result beside recipe and data."""
-        return {} if self._texts is None else {"texts of adaptation": self._texts.sha256}
+        advice = {} if self.advice is None else {"advice": self.advice.as_dict()}
+        return advice | ({} if self._texts is None else {"texts of adaptation": self._texts.sha256})
 
     def _write_start(self) -> None:
         path, prepared = self.workspace.path, self.prepared
@@ -180,6 +193,8 @@ class Stages:
             before.keep(self.workspace.cache)
         self._words = by_words(self.prepared.test) if self.encoder.reads == "texts" else None
         self.show.scores(before.test.metrics, before.general.metrics.get("score"), self._words)
+        if (left := headroom(before.test)) and left.warning:
+            self.show.detail(f"warning: {left.warning}")
         return before
 
     def _distance_of_base(self) -> dict[str, dict[str, float]]:

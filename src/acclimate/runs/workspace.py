@@ -83,6 +83,12 @@ class Workspace:
         """What decides the result of the run that lies here."""
         return self.data / "fingerprint.json"
 
+    @property
+    def claimed(self) -> dict[str, Any]:
+        """What decides the result of the run that lies here: name -> hash or JSON value; empty where none does."""
+        found: dict[str, Any] = json.loads(self._marker.read_text()) if self._marker.is_file() else {}
+        return found
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes out while this one writes.
@@ -118,11 +124,11 @@ class Workspace:
         Raises:
             UsageError: the folder holds a run of other data or another recipe, or something that is no run.
         """
-        found = json.loads(self._marker.read_text()) if self._marker.is_file() else None
-        if found is None and (foreign := self._foreign()):
+        found = self.claimed
+        if not found and (foreign := self._foreign()):
             problem = f"{self.path} is not empty and holds no run ({foreign[0]})"
             raise UsageError(problem, "give another --out")
-        if found is None or restart:
+        if not found or restart:
             self._remove_results()
             write_json(self._marker, fingerprint)
             return True
