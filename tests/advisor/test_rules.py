@@ -8,7 +8,7 @@ import pytest
 
 from acclimate.advisor import RULES, Advice, Situation, advise
 from acclimate.advisor.rules import ENOUGH_PAIRS, FEW_PAIRS, MANY_PAIRS
-from acclimate.methods import METHODS
+from acclimate.methods import METHODS, Method
 
 USUAL = Situation(rows=4_655)
 
@@ -66,6 +66,18 @@ def test_the_first_that_holds_decides_and_those_before_it_say_why_not() -> None:
         assert advice.rule == holding[0]
         assert [rule for rule, _ in advice.passed_over] == names[: names.index(advice.rule)]
         assert all(why for _, why in advice.passed_over)
+
+
+def test_the_next_rule_is_asked_where_the_base_has_nothing_that_a_method_could_change() -> None:
+    def refusal(method: Method) -> str:
+        return "" if method.kind == "full" else f"{method.kind} finds no layers"
+
+    few = advise(replace(USUAL, rows=180), refusal)
+    assert (few.rule, few.method.kind) == ("otherwise", "full")
+    assert dict(few.passed_over)["few"] == "lora finds no layers"
+    # What the user has asked for is no matter of taste: the method says why it cannot act.
+    assert advise(replace(USUAL, serving="shared_base"), refusal).method.kind == "adapter"
+    assert advise(USUAL, lambda method: "nothing acts").method.kind == "full"
 
 
 def test_reasons_have_their_numbers() -> None:

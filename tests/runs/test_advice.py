@@ -1,6 +1,7 @@
 """``method: auto`` in whole runs: decided by the rules, told, the same when a run is taken up, and tried by a pilot."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def test_auto_is_what_the_rule_takes(
     plan = plan_for(recipe, base, prepared, encoder, None, advice)
     assert plan.decided.method.kind == method
     assert plan.reasons[1] == f"rule {rule}: {advice.reason} ({advice.evidence})"
+
+
+def test_a_base_without_layers_for_few_weights_keeps_full(files: dict[str, Path], tmp_path: Path) -> None:
+    given = {"base": make_tiny_model(tmp_path / "base", "gpt2"), "data.general": files["general"]}
+    recipe = read_recipe(None, (), {key: str(value) for key, value in given.items()})
+    base, prepared = read_inputs(Request(files["few"], recipe, Path(), ""), Show(quiet=True))
+    situation = advising.situation_of(recipe, base, prepared, load_base(recipe, base))
+    advice = advise(situation, partial(advising.refusal, recipe, base))
+    assert advice.method.kind == "full"
+    assert "have no linear layers" in dict(advice.passed_over)["few"]
 
 
 def test_a_plan_names_the_rule(files: dict[str, Path]) -> None:

@@ -1,6 +1,6 @@
 """The rule that decides, and what was passed over before it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,15 +57,27 @@ class Advice:
         )
 
 
-def advise(situation: Situation) -> Advice:
-    """What the first rule that holds takes."""
-    place = next(place for place, rule in enumerate(RULES) if rule.holds(situation))
-    rule = RULES[place]
+def advise(situation: Situation, refusal: Callable[[Method], str] = lambda method: "") -> Advice:
+    """What the first rule that holds takes.
+
+    Args:
+        situation: of the run.
+        refusal: why a method cannot act on the base; empty where it can. It is asked of few.
+    """
+    passed_over: list[tuple[str, str]] = []
+    for rule in RULES:
+        why = situation.told(rule.not_so)
+        if rule.holds(situation):
+            method = rule.takes(situation)
+            why = refusal(method) if rule.gives_way else ""
+            if not why:
+                break
+        passed_over.append((rule.name, why))
     return Advice(
         rule=rule.name,
-        method=rule.takes(situation),
+        method=method,
         reason=situation.told(rule.reason),
         evidence=rule.evidence,
-        passed_over=tuple((other.name, situation.told(other.not_so)) for other in RULES[:place]),
+        passed_over=tuple(passed_over),
         beside=rule.beside(situation),
     )

@@ -90,6 +90,8 @@ class Rule:
         not_so: a few words, where it is passed over.
         evidence: where the reason comes from: a page of docs/, or a paper.
         beside: what a pilot tries beside the method, the next best first.
+        gives_way: whether the next rule is asked where the base is none that the method can act on. Not where the
+            user has asked for what the method does.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Rule:
     not_so: str
     evidence: str
     beside: Callable[[Situation], tuple[Method, ...]]
+    gives_way: bool = False
 
 
 def _few_weights(situation: Situation) -> Method:
@@ -145,6 +148,7 @@ RULES: tuple[Rule, ...] = (
         not_so="the optimizer takes batches",
         evidence="the article; docs/results/fewshot.md",
         beside=lambda s: (ResidualAdapter(),),
+        gives_way=True,
     ),
     Rule(
         name="scored_or_labeled",
@@ -172,6 +176,7 @@ RULES: tuple[Rule, ...] = (
         not_so="{timed}",
         evidence="docs/results/methods.md",
         beside=lambda s: (LastLayers(), Full()),
+        gives_way=True,
     ),
     Rule(
         name="short",
@@ -181,6 +186,7 @@ RULES: tuple[Rule, ...] = (
         not_so="{timed}",
         evidence="docs/decisions/0001-core-design.md",
         beside=lambda s: (Full(), ResidualAdapter()),
+        gives_way=True,
     ),
     Rule(
         name="few",
@@ -190,6 +196,7 @@ RULES: tuple[Rule, ...] = (
         not_so=f"{{rows}} pairs, {FEW_PAIRS} or more",
         evidence="the article",
         beside=lambda s: (Full(), ResidualAdapter()),
+        gives_way=True,
     ),
     Rule(
         name="many",

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from acclimate.advisor import Situation
+from acclimate.core.errors import UsageError
 from acclimate.core.seeds import numpy_generator
 from acclimate.data.examples import Example, Kind
 from acclimate.data.items import ItemRows
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision, autocast, fastest_precision
 from acclimate.evaluation.probe import guard_texts
+from acclimate.methods import Method
 from acclimate.model.tokens import Tokens
 from acclimate.recipe.resolve import usual_length
 from acclimate.recipe.tree import Recipe
@@ -71,10 +73,19 @@ def _needs_own_weights(recipe: Recipe) -> str:
     return "" if recipe.vocabulary == "none" else "new words are new rows of the embedding table"
 
 
+def refusal(recipe: Recipe, base: Path, method: Method) -> str:
+    """Why a method cannot act on a base, by trying; empty where it can."""
+    try:
+        method.apply(load_base(recipe, base))
+    except UsageError as problem:
+        return problem.problem
+    return ""
+
+
 def seconds_a_row(recipe: Recipe, encoder: "Encoder", rows: list[Example]) -> float:
     """Of a step of full tuning, by a forward and a backward pass over some rows and the general texts beside them.
 
-    The first pass is not counted. Optimizer and batches are left out: they take a few percent.
+    A first pass is not counted, and of two the faster one is. Optimizer and batches are left out, a few percent.
     """
     training = recipe.training
     device = choose_device(training.device)
@@ -90,8 +101,8 @@ def seconds_a_row(recipe: Recipe, encoder: "Encoder", rows: list[Example]) -> fl
             *encoder.tokenize([row.query for row in rows if row.query], "query"),
             *encoder.tokenize([*documents * (1 + mined), *general], "document"),
         ]
-    took = math.inf
-    for some in (ids[:2], ids):
+    took: list[float] = []
+    for some in (ids[:2], ids, ids):
         tokens = Tokens.of(some)
         tokens = Tokens(tokens.ids.to(device), tokens.lengths.to(device), tokens.prompt_lengths.to(device))
         began = time.perf_counter()
@@ -100,5 +111,5 @@ def seconds_a_row(recipe: Recipe, encoder: "Encoder", rows: list[Example]) -> fl
         (vectors @ vectors.T).logsumexp(1).sum().backward()
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize(device)
-        took = time.perf_counter() - began
-    return took / max(1, len(rows))
+        took.append(time.perf_counter() - began)
+    return min(took[1:]) / max(1, len(rows))

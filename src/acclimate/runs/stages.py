@@ -38,7 +38,7 @@ from acclimate.recipe.read import write_recipe
 from acclimate.recipe.tree import Recipe
 from acclimate.report.build import write_report
 from acclimate.runs.adaptation import DomainTexts, Reporting, adapt
-from acclimate.runs.advising import situation_of
+from acclimate.runs.advising import refusal, situation_of
 from acclimate.runs.beside import prompted
 from acclimate.runs.card import model_card
 from acclimate.runs.causes import CauseFacts, likely_causes
@@ -157,7 +157,9 @@ class Stages:
         known = None if self.request.restart else self.workspace.claimed.get("advice")
         if known is not None:
             return Advice.from_dict(known)
-        return advise(situation_of(self.request.recipe, self.base, self.prepared, self.encoder))
+        recipe = self.request.recipe
+        situation = situation_of(recipe, self.base, self.prepared, self.encoder)
+        return advise(situation, partial(refusal, recipe, self.base))
 
     @property
     def identity(self) -> dict[str, Any]:
