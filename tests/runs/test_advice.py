@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import acclimate
+from acclimate.adaptations import ADAPTATIONS
 from acclimate.advisor import advise
 from acclimate.core.errors import InterruptedRunError, UsageError
 from acclimate.recipe.read import read_recipe
@@ -144,26 +145,36 @@ def test_a_time_limit_shapes_the_run_and_a_faster_machine_later_does_not(
     files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = options(files, time_limit="60s")
-    assert acclimate.plan(files["more"], **asked)["method"] == "full"  # a tiny base gets through all of them
     monkeypatch.setattr(advising, "seconds_a_row", lambda *given: 1.0)
-    plan = acclimate.plan(files["more"], **asked)
-    assert plan["method"] == "residual"
-    assert "60 s leave room for 0.19 epochs of full tuning" in plan["advice"]["reason"]
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "reason", lambda self: "SIGINT")
         with pytest.raises(InterruptedRunError):
             acclimate.fit(files["more"], **asked, out=tmp_path / "run")
-
-    def not_again(*given: Any) -> float:
-        raise AssertionError("a run that is taken up times nothing")
-
-    monkeypatch.setattr(advising, "seconds_a_row", not_again)
+    decided = json.loads((tmp_path / "run" / "data" / "fingerprint.json").read_text())["advice"]
+    assert decided["rule"] == "very_short"
+    assert "60 s leave room for 0.19 epochs of full tuning" in decided["reason"]
+    monkeypatch.setattr(advising, "seconds_a_row", lambda *given: pytest.fail("a run that is taken up times nothing"))
     assert acclimate.fit(files["more"], **asked, out=tmp_path / "run").scores["method"] == "residual"
+
+
+def test_a_step_is_timed_and_the_base_stays_as_it_is(files: dict[str, Path]) -> None:
+    given = {"base": files["base"], "training.time_limit": "10m", "data.mining": "base"}
+    recipe = read_recipe(None, (), {key: str(value) for key, value in given.items()})
+    base, prepared = read_inputs(Request(files["more"], recipe, Path(), ""), Show(quiet=True))
+    encoder = load_base(recipe, base)
+    situation = advising.situation_of(recipe, base, prepared, encoder)
+    assert 0 < situation.epoch_seconds < 600 == situation.limit_seconds  # 256 short texts, two blocks of width 32
+    assert advise(situation).rule == "few"
+    assert all(p.grad is None for p in encoder.parameters())
+    adapting = recipe.model_copy(update={"adaptation": ADAPTATIONS.parse("mlm")})
+    assert advising.situation_of(adapting, base, prepared, encoder).limit_seconds == 300
 
 
 def test_without_a_time_limit_nothing_is_timed(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advising, "seconds_a_row", lambda *given: pytest.fail("the result would be the machine's"))
-    assert acclimate.plan(files["more"], **options(files))["method"] == "full"
+    recipe = read_recipe(None, (), {"base": str(files["base"])})
+    base, prepared = read_inputs(Request(files["more"], recipe, Path(), ""), Show(quiet=True))
+    assert advising.situation_of(recipe, base, prepared, load_base(recipe, base)).epoch_seconds == 0
 
 
 def test_a_base_with_nothing_to_gain_is_told(files: dict[str, Path], tmp_path: Path) -> None:
@@ -215,6 +226,7 @@ def test_a_pilot_compares_on_dev_and_leaves_nothing_behind(
     assert plan["method"] == "full"
 
 
+@pytest.mark.long
 def test_a_pilot_tries_the_method_that_was_given_first(files: dict[str, Path], acclimate_: CommandLine) -> None:
     asked = [word for name in ("base", "dev", "test", "general") for word in (f"--{name}", files[name])]
     settings = ["--method", "residual", "--set", "method.side=query", "--set", "training.batch_size=16"]
@@ -225,6 +237,7 @@ def test_a_pilot_tries_the_method_that_was_given_first(files: dict[str, Path], a
     assert "--method residual --set method.side=query: no other is ahead of residual" in said.err
 
 
+@pytest.mark.long
 def test_a_method_that_cannot_act_is_told_and_not_tried(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
