@@ -283,10 +283,8 @@ class Show:
             other = row["against_first"]
             against = "" if other is None else f", against {rows[0]['name']} {told.format_map(other)}"
             moved = f"dev {row['metric']} {row['before']:.4f} -> {row['after']:.4f}"
-            self.detail(
-                f"{row['name']}: {row['steps']} steps in {row['seconds']:.1f} s, {moved}, {told.format_map(row['gain'])}"
-                f"{against}"
-            )
+            took = f"{row['name']}: {row['steps']} steps in {row['seconds']:.1f} s"
+            self.detail(f"{took}, {moved}, {told.format_map(row['gain'])}{against}")
         takes = document["pilot_takes"]
         self.detail(f"take {takes['options']}: {takes['reason']}")
 
