@@ -50,7 +50,7 @@ def at_desk(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return desk
 
 
-FIT = ("fit", "faq.csv", "--base", "./tiny", "--general", "general.jsonl", "--precision", "fp32")
+FIT = ("fit", "faq.csv", "--base", "./tiny", "--general", "general.jsonl", "--precision", "fp32", "--method", "full")
 
 
 def in_order(patterns: list[str], text: str) -> list[str]:
