@@ -47,6 +47,8 @@ _SAMPLED = 32  # texts of each part whose encoding may be timed
 _TIMED = 256  # texts that are
 _BY_ROWS = frozenset({"mine", "weigh"})  # stages whose time grows with the rows that train
 _OF_ROWS = "activations", "features", "guide.npy"  # in the cache: so does what they take
+_MAPPED = "activations", "guide.npy"  # of these, what is read through memory
+_KEPT = 1.1  # of the memory that a dozen steps take: the allocator keeps more while sizes of batches change
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class Rehearsal(Stages):
         self._sample: dict[str, list[str]] = {}
         self._evaluations = 0
         self._progress: Progress | None = None
-        self._disk = self._model = 0
+        self._disk = self._mapped = self._model = 0
 
     def cost(self) -> Cost:
         """Rehearses, and says what the run would take."""
@@ -198,7 +200,7 @@ class Rehearsal(Stages):
             seconds={name: found for name, found in seconds.items() if round(found, 1) > 0},
             train_seconds=train,
             steps=round(progress.step * self._factor),
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=round(_KEPT * peak_memory_bytes()) + self._mapped,
             disk_bytes=self._disk,
             model_bytes=self._model,
             trainable_parameters=sizes.trainable_parameters,
@@ -237,8 +239,9 @@ class Rehearsal(Stages):
 
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         cache = self.workspace.cache
-        by_rows = sum(_bytes(cache / name) for name in _OF_ROWS)
+        by_rows, mapped = (sum(_bytes(cache / name) for name in names) for names in (_OF_ROWS, _MAPPED))
         self._disk = model_bytes(self.workspace.path) + round(by_rows * (self._rows - 1))
+        self._mapped = round(mapped * (self._rows - 1))
         super()._save({**scores, "gate": {**scores["gate"], "passed": True}}, before, after)
         self._model = model_bytes(self.workspace.model)
         self._disk += self._model
