@@ -19,6 +19,8 @@ from common import RESULTS, Cells, Result, spread, table, write_table
 from cuts import Sizes, cut
 from ways import BASE, SEEDS, Way, tuned
 
+from acclimate.advisor import Situation, advise
+
 SETS = ("hpo", "icd10cm", "debian_pkgs", "docstrings", "wordnet")
 METHODS = ("full", "adapter", "lora", "last_layers", "residual")
 NONE = "none"
@@ -134,7 +136,7 @@ def page(found: Found, provenance: Sequence[str]) -> list[str]:
         "from there on, with a way of its own where time is short: of all of these, for each set the one that is best "
         "on the other sets.",
         "",
-        *_regrets(scores, amounts),
+        *_regrets(scores, _advised(found), amounts),
     ]
 
 
@@ -155,10 +157,10 @@ def _amount(amount: Amount, scores: Scores) -> list[str]:
     return ["", f"## {amount.title}", "", *table(("set", *GRID), rows)]
 
 
-def _regrets(scores: Scores, amounts: Sequence[Amount]) -> list[str]:
+def _regrets(scores: Scores, advised: Rule, amounts: Sequence[Amount]) -> list[str]:
     left_out = _left_out(scores)
     choices: dict[str, Rule] = {f"always {way}": partial(_always, way) for way in GRID}
-    choices["rules that the other sets gave"] = lambda row: left_out[row[0]][1](row)
+    choices |= {"rules that the other sets gave": lambda row: left_out[row[0]][1](row), "`method: auto`": advised}
     regrets = {choice: {row: _regret(scores, row, rule) for row in scores} for choice, rule in choices.items()}
     lines = table(
         ("choice", *(amount.title for amount in amounts), "all", "greatest"),
@@ -174,8 +176,14 @@ def _regrets(scores: Scores, amounts: Sequence[Amount]) -> list[str]:
     )
     mean = {choice: float(np.mean([*of.values()])) for choice, of in regrets.items()}
     told = "; ".join(f"without {name}: {rule}" for name, (rule, _) in sorted(left_out.items()))
-    lines += ["", f"The rules that the other sets gave are, {told}.", ""]
-    for choice in ("rules that the other sets gave",):
+    lines += [
+        "",
+        f"The rules that the other sets gave are, {told}.",
+        "",
+        f"`method: auto`: {_told(scores, advised)}.",
+        "",
+    ]
+    for choice in ("rules that the other sets gave", "`method: auto`"):
         least = min(mean["always full"], mean["always adapter"])
         lines.append(
             f"- {choice}: a mean regret of {mean[choice]:.2f}; the aim is 1 point at most: "
@@ -225,6 +233,27 @@ def _left_out(scores: Scores) -> dict[str, tuple[str, Rule]]:
         means = [float(np.mean([_regret(scores, row, rule) for row in others])) for _, rule in rules]
         found[name] = rules[int(np.argmin(np.round(means, 6)))]  # the first of equal ones
     return found
+
+
+def _advised(found: Found) -> Rule:
+    """What ``method: auto`` takes, with the time that an epoch of full tuning took here."""
+
+    def rule(row: Row) -> str:
+        amount = row[1]
+        if not amount.limit:
+            return advise(Situation(rows=amount.pairs)).method.kind
+        pace = float(np.mean([result["cost"]["examples_per_second"] for result in found[row]["full"]]))
+        situation = Situation(rows=amount.pairs, limit_seconds=amount.limit, epoch_seconds=amount.pairs / pace)
+        return advise(situation).method.kind
+
+    return rule
+
+
+def _told(scores: Scores, rule: Rule) -> str:
+    taken: dict[str, list[str]] = {}
+    for row in scores:
+        taken.setdefault(f"{row[1].title}: {rule(row)}", []).append(row[0])
+    return "; ".join(taken)
 
 
 if __name__ == "__main__":
