@@ -65,6 +65,7 @@ def scores(verdict: str = "gained", gain: float = 0.1281) -> dict[str, Any]:
             "delta": {"score": {"value": -0.0021, "ci95": [-0.0074, 0.0031], "p": 0.4312}},
         },
         "primary_metric": "ndcg@10",
+        "bm25": {name: 0.93 * before[name] for name in ("ndcg@10", "mrr@10", "recall@10", "recall@100")},
         "merge": {
             "alpha": 0.8,
             "metric": "ndcg@10",
@@ -75,7 +76,7 @@ def scores(verdict: str = "gained", gain: float = 0.1281) -> dict[str, Any]:
         "cost": {
             "train_seconds": 184.2, "examples_per_second": 108.6, "steps": 312, "peak_memory_bytes": 1_912_000_000,
             "trainable_parameters": 22_713_216, "total_parameters": 22_713_216, "delta_bytes": 90_852_864,
-            "model_bytes": 90_868_376,
+            "model_bytes": 90_868_376, "base_bytes": 90_852_864, "latency_ms_p50": 4.2, "base_latency_ms_p50": 4.1,
         },
         "gate": {"verdict": verdict, "passed": verdict in {"gained", "unproven"}, "reasons": [],
                  "general_drop_limit": 0.01},
@@ -105,6 +106,11 @@ def metrics(steps: int = 312) -> list[dict[str, Any]]:
         )
         if (step + 1) % 52 == 0:
             lines.append(_evaluation(step + 1, steps))
+    for line in lines:
+        if "loss" in line and line["step"] < steps // 3:  # the lower half opens later
+            for block in ("block.0", "block.1", "block.2"):
+                line["grad_norm_by_block"].pop(block)
+    lines[150]["spike"] = ["block.5"]
     lines[40]["loss"] = dict.fromkeys(lines[40]["loss"])
     lines[40]["grad_norm"] = None
     lines[40]["skipped"] = "loss is not finite"
@@ -130,11 +136,44 @@ def queries(count: int = 60) -> list[dict[str, Any]]:
                 "rank_after": after,
                 "ndcg_before": 1 / math.log2(1 + before) if before <= 10 else 0.0,
                 "ndcg_after": 1 / math.log2(1 + after) if after <= 10 else 0.0,
+                "rank_bm25": 1 + n % 7,
+                "ndcg_bm25": 1 / math.log2(2 + n % 7),
+                "label": f"private-topic-{n % 3}",
+                "unseen_words": [f"unheard{n}"] if n % 4 == 0 else [],
                 "top_before": _top(relevant, others, before),
                 "top_after": _top(relevant, others, after),
             }
         )
     return lines
+
+
+def map_document(count: int = 60) -> dict[str, Any]:
+    """``data/map.json``: the queries of `queries`, and a document for each."""
+    points = []
+    for n, line in enumerate(queries(count)):
+        for kind, text in (("query", line["query"]), ("document", line["relevant"][0]["text"])):
+            before = [(n * 37) % 1000, (n * 53 + 11 * (kind == "query")) % 1000]
+            after = [(before[0] + 40 * (n % 5)) % 1000, before[1]]
+            points.append(
+                {"role": kind, "number": n + 1, "text": text, "lines": [n + 1], "before": before, "after": after,
+                 "moved": 0.04 * (n % 5)}
+            )  # fmt: skip
+    kept = {"before": 0.41, "after": 0.38}
+    return {"neighbors": 10, "kept": kept, "chance": 0.08, "explained": 0.35, "points": points}
+
+
+DRIFT: Mapping[str, Any] = {
+    "trained": True,
+    "rows": 30522,
+    "moved": 7012,
+    "mean": 0.011,
+    "by_count": [
+        {"seen": "0", "tokens": 23510, "mean": 0.0, "p90": 0.0},
+        {"seen": "4-10", "tokens": 4000, "mean": 0.02, "p90": 0.04},
+        {"seen": "101-", "tokens": 3012, "mean": 0.07, "p90": 0.11},
+    ],
+    "most": [{"token": "secrettoken", "drift": 0.21, "seen": 412}, {"token": "##itis", "drift": 0.19, "seen": 97}],
+}
 
 
 def write_run(folder: Path, **replaced: Any) -> Path:
@@ -143,12 +182,14 @@ def write_run(folder: Path, **replaced: Any) -> Path:
         "scores": scores(), "metrics": metrics(), "queries": queries(), "resolved": RESOLVED,
         "recipe": "base: all-MiniLM-L6-v2\n",
         "environment": ENVIRONMENT, "profile": profile(), "quarantine": QUARANTINE,
+        "map": map_document(), "drift": DRIFT,
     } | replaced  # fmt: skip
     paths = {
         "scores": "scores.json", "metrics": "metrics.jsonl", "queries": "data/queries.jsonl",
         "resolved": "resolved.yaml",
         "recipe": "recipe.yaml", "environment": "environment.json", "profile": "data/profile.json",
         "quarantine": "data/quarantine.jsonl", "synthetic": "data/synthetic.jsonl",
+        "map": "data/map.json", "drift": "data/drift.json",
     }  # fmt: skip
     (folder / "data").mkdir(parents=True)
     for name, document in documents.items():
@@ -189,6 +230,7 @@ def _evaluation(step: int, steps: int) -> dict[str, Any]:
     share = step / steps
     rise = 0.13 * math.sin(2.2 * share)
     dev = {"ndcg@10": 0.6003 + rise, "mrr@10": 0.5521 + rise, "general": 0.5012 - 0.004 * share}
+    dev |= {"alignment": 0.81 - 0.3 * rise, "uniformity": -3.2 - 0.5 * share}
     return {"step": step, "epoch": min(step * 2 // steps, 1), "progress": share, "seconds": 0.59 * step, "dev": dev}
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from acclimate.core.errors import DataError
 from acclimate.report.build import write_report
-from fake_run import QUARANTINE, queries, scores, write_run
+from fake_run import DRIFT, QUARANTINE, map_document, queries, scores, write_run
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
-SECTIONS = ["verdict", "scores", "cost", "training", "queries", "data", "reproduce"]
+SECTIONS = ["verdict", "scores", "cost", "training", "map", "queries", "vocabulary", "data", "reproduce"]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&</style></table>{{ 7*7 }}"
 
 
@@ -74,38 +74,54 @@ def test_headings_tables_and_charts_can_be_read_aloud(run: Path) -> None:
     assert all(deeper <= level + 1 for level, deeper in itertools.pairwise(levels))
     assert sum(tag == "table" for tag, _ in page.tags) == sum(tag == "caption" for tag, _ in page.tags)
     charts = [attributes for tag, attributes in page.tags if tag == "svg" and attributes.get("role") == "img"]
-    assert len(charts) == 10
+    assert len(charts) == 17
     assert all(chart["aria-label"] for chart in charts)
 
 
 def test_every_chart_is_followed_by_its_numbers(run: Path) -> None:
-    figures = re.findall(r"<figure>.*?</figure>", report(run), re.DOTALL)
-    assert len(figures) == 9
+    html = report(run)
+    of_map = html[html.index('<section id="map"') : html.index('<section id="queries"')]
+    assert of_map.index("<svg") < of_map.index('<details class="numbers" id="points"') < of_map.rindex("<td>")
+    figures = re.findall(r"<figure>.*?</figure>", html.replace(of_map, ""), re.DOTALL)
+    assert len(figures) == 14
     for figure in figures:
         assert figure.index("<svg") < figure.index("<details") < figure.index("<td>")
 
 
-def test_opens_without_network_and_scripts(run: Path) -> None:
+def test_opens_without_network_and_with_no_script_but_its_own(run: Path) -> None:
     html = report(run)
     page = Page(html)
-    assert not {"script", "iframe", "object", "embed", "form", "link", "img", "base"} & {tag for tag, _ in page.tags}
-    assert not re.findall(r"(?:https?:)?//|@import|url\(", html)
+    assert not {"iframe", "object", "embed", "form", "link", "img", "base"} & {tag for tag, _ in page.tags}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}]
+    assert not re.findall(r"(?:https?:)?//(?!www.w3.org/2000/svg|[ -])|@import|url\(", html)
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in {"style", "src"}]
         assert (attributes.get("href") or "#").startswith("#")
 
 
-def test_the_policy_allows_the_style_sheet_alone(run: Path) -> None:
+def test_the_policy_allows_the_style_sheet_and_the_script_alone(run: Path) -> None:
     html = report(run)
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
-    (css,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    assert policy.split("; ") == [
+    (css,), (script,) = (re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL) for tag in ("style", "script"))
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in (css, script)
+    )
+    assert policy.replace("&#39;", "'").split("; ") == [
         "default-src 'none'",
-        f"style-src 'sha256-{digest}'",
+        f"script-src 'sha256-{script_hash}'",
+        f"style-src 'sha256-{style_hash}'",
         "base-uri 'none'",
         "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
     ]
+
+
+def test_the_script_makes_no_markup_of_texts(run: Path) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", report(run), re.DOTALL)
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(|import\(|fetch", script
+    )
 
 
 def test_equal_runs_give_equal_bytes(run: Path, tmp_path: Path) -> None:
@@ -116,16 +132,21 @@ def test_equal_runs_give_equal_bytes(run: Path, tmp_path: Path) -> None:
 def test_hostile_texts_are_shown_not_run(tmp_path: Path) -> None:
     hits = [{"id": HOSTILE, "text": HOSTILE, "score": 0.5, "relevant": True}]
     query = queries(1)[0] | {"query": HOSTILE, "relevant": [{"id": "1", "text": HOSTILE}], "top_before": hits}
+    query |= {"label": HOSTILE, "unseen_words": [HOSTILE]}
+    points = map_document(2)
+    points["points"][0]["text"] = HOSTILE
     marked = scores() | {"method": HOSTILE, "base": HOSTILE}
     marked["general"]["before"] |= {HOSTILE: 0.5}
     marked["gate"]["reasons"] = [HOSTILE]
     folder = write_run(
         tmp_path / "<b>run",
         scores=marked,
-        queries=[query],
+        queries=[query, query, queries(2)[1], queries(2)[1]],
         resolved=f"# {HOSTILE}\n",
         environment={"command": ["acclimate", HOSTILE], HOSTILE: HOSTILE},
         profile={"name": HOSTILE, "labels": {"distinct": 1, "counts": {HOSTILE: 1}}, "notes": [HOSTILE]},
+        map=points,
+        drift={**DRIFT, "most": [{"token": HOSTILE, "drift": 0.1, "seen": 1}]},
         quarantine=[{"file": "f", "line": 1, "column": 1, "reason": HOSTILE, "raw": HOSTILE}],
         metrics=[
             {"step": 0, "loss": {HOSTILE: 1.0}, "lr": {HOSTILE: 1.0, "b": 2.0}, "grad_norm_by_block": {HOSTILE: 1.0}}
@@ -133,8 +154,10 @@ def test_hostile_texts_are_shown_not_run(tmp_path: Path) -> None:
     )
     html = report(folder)
     page = Page(html)
-    assert not {"script", "img", "b"} & {tag for tag, _ in page.tags}
+    assert not {"img", "b"} & {tag for tag, _ in page.tags}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}]
     assert html.count("</style>") == 1
+    assert html.count("</script>") == 1
     assert page.words.count("<script>alert(1)</script>") >= 12
     assert "{{ 7*7 }}" in page.words
 
@@ -149,7 +172,16 @@ def test_without_texts_no_text_of_the_user_is_left(run: Path) -> None:
     shown, hidden = report(run), report(run, texts=False)
     user_texts = [query["query"] for query in queries()]
     user_texts += [hit["text"] for query in queries() for hit in [*query["relevant"], *query["top_before"]]]
-    user_texts += ["a private class", "Another answer", "a private row", "secret", QUARANTINE[1]["reason"]]
+    user_texts += [word for query in queries() for word in [query["label"], *query["unseen_words"]]]
+    user_texts += [
+        "secrettoken",
+        "##itis",
+        "a private class",
+        "Another answer",
+        "a private row",
+        "secret",
+        QUARANTINE[1]["reason"],
+    ]
     assert any(text in shown for text in user_texts)
     assert [text for text in user_texts if text in hidden] == []
     assert "Largest wins: 20" in Page(hidden).words
@@ -240,7 +272,8 @@ def test_a_run_without_queries_has_no_wins_and_losses(tmp_path: Path) -> None:
 
 
 def test_scores_alone_make_a_report(tmp_path: Path) -> None:
-    rest = dict.fromkeys(("metrics", "queries", "resolved", "recipe", "environment", "profile", "quarantine"))
+    files = ("metrics", "queries", "resolved", "recipe", "environment", "profile", "quarantine", "map", "drift")
+    rest = dict.fromkeys(files)
     words = Page(report(write_run(tmp_path / "run", **rest))).words
     assert "Gained" in words
     assert "Training loss" not in words

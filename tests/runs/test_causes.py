@@ -11,7 +11,7 @@ from acclimate.evaluation import Outcome, RetrievalTask
 from acclimate.evaluation.efficiency import latencies
 from acclimate.evaluation.retrieval import metrics_from_scores
 from acclimate.runs.causes import CauseFacts, likely_causes
-from acclimate.runs.scores import by_words, told_apart
+from acclimate.runs.scores import OF_WORDS, by_words, told_apart
 
 PLAIN = CauseFacts(
     rows=5000, tested=500, lr=2e-4, default_lr=2e-4, best_step=40, file="faq.csv", base="tiny", max_length=256
@@ -100,11 +100,12 @@ def test_bm25_figures_are_those_of_its_whole_ranking() -> None:
         for name, row in zip(task.query_ids, dense, strict=True)
     }
     qrels = {f"q{n}": {task.document_ids[d]: 1 for d in right} for n, right in enumerate(task.relevant)}
-    whole, found = metrics_from_scores(run, qrels).metrics, by_words(task)
+    whole, found = metrics_from_scores(run, qrels), by_words(task)
     assert found is not None
-    assert 0.3 < found["ndcg@10"] < 1
-    for name, value in found.items():
-        assert value == pytest.approx(whole[name], abs=1e-9), name
+    assert 0.3 < found.metrics["ndcg@10"] < 1
+    for name in OF_WORDS:
+        assert found.metrics[name] == pytest.approx(whole.metrics[name], abs=1e-9), name
+        np.testing.assert_allclose(found.per_query[name], whole.per_query[name], atol=1e-9)
 
 
 def test_queries_are_counted_once_each() -> None:

@@ -1,10 +1,15 @@
 """Charts as inline SVG: pure functions from numbers to markup, colored by the page's style sheet alone."""
 
 import math
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from types import MappingProxyType
 
 from markupsafe import Markup
+
+from acclimate.report.said import Said, attributes, t
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 78, 14, 12, 44
@@ -88,6 +93,7 @@ def line_chart(
     mark: tuple[float, float] | None = None,
     level: Level | None = None,
     from_zero: bool = False,
+    padded: bool = False,
 ) -> Markup:
     """Lines over a common x axis.
 
@@ -99,11 +105,12 @@ def line_chart(
         mark: a point to ring.
         level: a value of y to draw a line at.
         from_zero: whether the y axis starts at 0.
+        padded: whether room is left at both ends of the x axis.
     """
     xs = [x for line in series for x, _ in line.points]
     ys = [y for line in series for _, y in line.points] + ([0.0] if from_zero else [])
     ys += [level.value] if level else []
-    x = _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    x = _Scale(*(_padded(min(xs), max(xs)) if padded else (min(xs), max(xs))), LEFT, WIDTH - RIGHT)
     y = _Scale(*_padded(min(ys), max(ys), from_zero=from_zero), HEIGHT - BOTTOM, TOP)
     parts = [_grid(x, y, x_label, y_label)]
     if level:
@@ -167,7 +174,13 @@ def scatter_chart(
 
 
 def heat_map(
-    label: str, columns: Sequence[float], rows: Sequence[tuple[str, Sequence[float | None]]], *, x_label: str
+    label: str,
+    columns: Sequence[float],
+    rows: Sequence[tuple[str, Sequence[float | None]]],
+    *,
+    x_label: str,
+    opened: Mapping[str, int] = MappingProxyType({}),
+    spikes: Mapping[str, Collection[int]] = MappingProxyType({}),
 ) -> Markup:
     """Positive values as shades on a logarithmic scale, one row a name; None leaves a gap.
 
@@ -176,12 +189,15 @@ def heat_map(
         columns: the x value at each column's start.
         rows: name and one value a column, drawn from the top down.
         x_label: name of the x axis.
+        opened: name -> the column at whose start a line stands.
+        spikes: name -> columns that get a triangle.
     """
     values = [v for _, row in rows for v in row if v is not None and v > 0]
     shade = _Scale(math.log10(min(values)), math.log10(max(values)), 0.08, 1.0)
     left, cell = NAMES, 20
     width, height = (WIDTH - left - RIGHT) / len(columns), TOP + cell * len(rows) + BOTTOM
     parts: list[Markup] = []
+    marks: list[Markup] = []
     for r, (name, row) in enumerate(rows):
         top = TOP + r * cell
         parts.append(_text(left - 8, top + cell * 0.7, _fitting(name), "end"))
@@ -192,14 +208,19 @@ def heat_map(
             for c, v in enumerate(row)
             if v is not None and v > 0
         ]
+        if name in opened:
+            across = left + opened[name] * width
+            marks.append(_tag("line", x1=across, x2=across, y1=top - 1, y2=top + cell - 1, class_="opened"))
+        for c in sorted(spikes.get(name, ())):
+            corner = left + (c + 0.5) * width
+            marks.append(_tag("path", d=f"M{corner:.1f} {top + 3}l4.5 9h-9z", class_="spike"))
     bottom = TOP + cell * len(rows)
     for c in sorted({0, len(columns) // 2, len(columns) - 1}):
         parts.append(_text(left + (c + 0.5) * width, bottom + 16, _short(columns[c]), "middle"))
     parts.append(_text((left + WIDTH - RIGHT) / 2, bottom + 36, x_label, "middle", "axis-name"))
-    scale = Markup('<p class="legend">faint: {}, strong: {} (logarithmic)</p>').format(
-        _short(min(values)), _short(max(values))
-    )
-    return _svg(label, [Markup('<g class="heat">{}</g>').format(Markup("").join(parts))], height) + scale
+    said = t("faint: {low}, strong: {high} (logarithmic)", low=_short(min(values)), high=_short(max(values)))
+    scale = Markup('<p class="legend">{}</p>').format(said)
+    return _svg(label, [Markup('<g class="heat">{}</g>').format(Markup("").join(parts)), *marks], height) + scale
 
 
 def interval_chart(label: str, intervals: Sequence[Interval], *, x_label: str) -> Markup:
@@ -222,7 +243,12 @@ def interval_chart(label: str, intervals: Sequence[Interval], *, x_label: str) -
 
 
 def bar_chart(
-    label: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], *, y_label: str
+    label: str,
+    names: Sequence[str],
+    series: Sequence[tuple[str, Sequence[float]]],
+    *,
+    y_label: str,
+    x_label: str = "",
 ) -> Markup:
     """Groups of bars: one group a name, one bar a series."""
     highest = max((v for _, values in series for v in values), default=0) or 1
@@ -238,9 +264,12 @@ def bar_chart(
             parts.append(
                 _tag("rect", x=start + s * bar, y=top, width=bar - 2, height=y(0) - top, class_=f"bar s{s % COLORS}")
             )
+    if x_label:
+        parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 36, x_label, "middle", "axis-name"))
     return _svg(label, parts, HEIGHT) + _legend([name for name, _ in series], bars=True)
 
 
+_NAME = 15  # letters of a name
 _LETTER, _LINE = 8.5, 15  # room for a letter, at the size that narrow screens have
 _SIDES = tuple(  # where a name stands from its point: near ones first
     (across, down, side) for down in (4, -11, 20, -26, 35) for across, side in ((11, "start"), (-11, "end"))
@@ -302,8 +331,8 @@ def _y_axis(y: _Scale, name: str) -> list[Markup]:
         parts.append(_tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), class_="grid"))
         parts.append(_text(LEFT - 6, y(tick) + 4, _short(tick), "end"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    turned = Markup('<text class="axis-name" text-anchor="middle" transform="translate(13 {}) rotate(-90)">{}</text>')
-    return [*parts, turned.format(f"{middle:.1f}", name)]
+    turned = Markup('<text class="axis-name" text-anchor="middle" transform="translate(13 {}) rotate(-90)"{}>{}</text>')
+    return [*parts, turned.format(f"{middle:.1f}", _chinese(name), str(name))]
 
 
 def _x_axis(x: _Scale, bottom: float, name: str) -> list[Markup]:
@@ -330,13 +359,13 @@ def _legend(names: Sequence[str], *, bars: bool = False) -> Markup:
 
 
 def _svg(label: str, parts: Sequence[Markup], height: float) -> Markup:
-    frame = Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>')
-    return frame.format(label, WIDTH, f"{height:g}", Markup("").join(parts))
+    frame = Markup('<svg class="chart" role="img" {} viewBox="0 0 {} {}">{}</svg>')
+    return frame.format(attributes("aria-label", label), WIDTH, f"{height:g}", Markup("").join(parts))
 
 
 def _text(x: float, y: float, text: str, anchor: str, class_: str = "tick") -> Markup:
-    frame = Markup('<text x="{}" y="{}" text-anchor="{}" class="{}">{}</text>')
-    return frame.format(f"{x:.1f}", f"{y:.1f}", anchor, class_, text)
+    frame = Markup('<text x="{}" y="{}" text-anchor="{}" class="{}"{}>{}</text>')
+    return frame.format(f"{x:.1f}", f"{y:.1f}", anchor, class_, _chinese(text), str(text))
 
 
 def _tag(name: str, **attributes: float | str) -> Markup:
@@ -351,8 +380,21 @@ def _tag(name: str, **attributes: float | str) -> Markup:
     return Markup("<{} {}/>").format(name, Markup(" ").join(written))
 
 
+def _chinese(text: str) -> Markup:
+    """What an element of a drawing says of its text in Chinese; it can hold no element as other text does."""
+    return Markup(' data-zh="{}"').format(text.chinese) if isinstance(text, Said) else Markup("")
+
+
 def _fitting(name: str) -> str:
-    return name if len(name) <= 18 else name[:17] + "…"
+    cut = _cut(str(name))
+    return Said(cut, _cut(name.chinese)) if isinstance(name, Said) else cut
+
+
+def _cut(name: str) -> str:
+    """As much of a name as there is room for; Chinese signs are twice as wide as letters."""
+    ends = accumulate(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in name)
+    fits = sum(end <= _NAME for end in ends)
+    return name if fits == len(name) else name[: fits - 1] + "…"
 
 
 def _short(value: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from acclimate.report.charts import Interval, Point, interval_chart, scatter_chart
-from acclimate.report.curves import Figure
+from acclimate.report.figure import Figure
 from acclimate.report.page import rendered
 from acclimate.report.plane import measured, plane
 from acclimate.report.tables import Table

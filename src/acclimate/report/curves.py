@@ -3,36 +3,27 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from acclimate.report.charts import Interval, Level, Series, bar_chart, heat_map, interval_chart, line_chart
+from acclimate.report.blocks import block_figure
+from acclimate.report.charts import Interval, Level, Series, bar_chart, interval_chart, line_chart
+from acclimate.report.figure import Figure
+from acclimate.report.said import joined, known, t
 from acclimate.report.source import Document
 from acclimate.report.tables import Table
 from acclimate.report.words import METRICS, is_main, number, primary_metric, signed
 
 _POINTS = 100  # points of a line: more than the eye tells apart at this size
-_CELLS = 48  # columns of the heat-map
 
 Points = Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A chart with its heading, a note, and its numbers."""
-
-    heading: str
-    chart: Markup
-    note: str
-    table: Table
 
 
 def training_figures(metrics: Sequence[Document], resolved: Document) -> list[Figure]:
     """Losses and what they counted, dev score, learning rate and gradient norms over the steps, as far as logged."""
     kept = _without_what_was_in_vain(metrics)
     steps = [line for line in kept if "loss" in line]
-    evaluations = [line for line in kept if isinstance(line.get("dev"), dict)]
+    evaluations = evaluations_of(metrics)
     keep_best = str((resolved.get("evaluation") or {}).get("keep_best", ""))
     figures = (
         _loss_figure(steps, _events(metrics)),
@@ -40,9 +31,14 @@ def training_figures(metrics: Sequence[Document], resolved: Document) -> list[Fi
         _dev_figure(evaluations, keep_best),
         _rate_figure(steps),
         _norm_figure(steps, (resolved.get("training") or {}).get("clip_norm")),
-        _block_figure(steps),
+        block_figure(steps),
     )
     return [figure for figure in figures if figure is not None]
+
+
+def evaluations_of(metrics: Sequence[Document]) -> list[Document]:
+    """The lines that hold scores of dev, but for those that a rollback undid."""
+    return [line for line in _without_what_was_in_vain(metrics) if isinstance(line.get("dev"), dict)]
 
 
 def change_figure(scores: Document) -> Figure | None:
@@ -61,10 +57,10 @@ def change_figure(scores: Document) -> Figure | None:
         return None
     rows = tuple((i.name, number(i.value), number(i.low), number(i.high)) for i in intervals)
     return Figure(
-        "Change with its interval",
-        interval_chart("Change of each metric with its 95% interval", intervals, x_label="tuned minus base"),
-        "A line that does not cross zero is a difference that chance hardly explains.",
-        Table("Change of each metric", ("metric", "change", "lower end", "upper end"), rows),
+        t("Change with its interval"),
+        interval_chart(t("Change of each metric with its 95% interval"), intervals, x_label=t("tuned minus base")),
+        t("A line that does not cross zero is a difference that chance hardly explains."),
+        Table(t("Change of each metric"), (t("metric"), t("change"), t("lower end"), t("upper end")), rows),
     )
 
 
@@ -75,17 +71,17 @@ def rank_figure(queries: Sequence[Document]) -> Figure | None:
         return None
     before, after = ([_bucket_counts(side)[name] for name, _ in _BUCKETS] for side in ranks)
     names = [name for name, _ in _BUCKETS]
-    rows = tuple((name, str(b), str(a)) for name, b, a in zip(names, before, after, strict=True))
+    rows = tuple((known(name), str(b), str(a)) for name, b, a in zip(names, before, after, strict=True))
     return Figure(
-        "Rank of the first relevant document",
+        t("Rank of the first relevant document"),
         bar_chart(
-            "Test queries by the rank of their first relevant document, before and after",
-            names,
-            [("before", before), ("after", after)],
-            y_label="test queries",
+            t("Test queries by the rank of their first relevant document, before and after"),
+            [known(name) for name in names],
+            [(t("before"), before), (t("after"), after)],
+            y_label=t("test queries"),
         ),
         _moves_sentence(queries),
-        Table("Test queries by rank", ("rank", "before", "after"), rows),
+        Table(t("Test queries by rank"), (t("rank"), t("before"), t("after")), rows),
     )
 
 
@@ -96,20 +92,20 @@ def merge_figure(scores: Document) -> Figure | None:
         return None
     base, metric = merge["base"], merge["metric"]
     trials = [{"alpha": 0.0, **base}, *sorted(merge["trials"], key=lambda trial: float(trial["alpha"]))]
-    read = {"dev": metric}
+    read: dict[str, str] = {"dev": metric}
     if "score" in ((scores.get("general") or {}).get("delta") or {}):
-        read["general"] = "general score"
-    level = Level("least that is allowed", merge["floor"] - base["general"])
+        read["general"] = t("general score")
+    level = Level(t("least that is allowed"), merge["floor"] - base["general"])
     charts = []
     for key, name in read.items():  # one above the other: a fall of 0.005 would be flat beside a gain of 0.1
         line = Series(name, tuple((trial["alpha"], trial[key] - base[key]) for trial in trials))
         taken = next(((x, y) for x, y in line.points if abs(x - merge["alpha"]) < 1e-9), None)
         charts.append(
             line_chart(
-                f"Change of {name} on dev by the share of the tuned weights in the average with the base",
+                t("Change of {name} on dev by the share of the tuned weights in the average with the base", name=name),
                 [line],
-                x_label="share of the tuned weights",
-                y_label=f"change of {name}",
+                x_label=t("share of the tuned weights"),
+                y_label=t("change of {name}", name=name),
                 mark=taken,
                 level=level if key == "general" else None,
             )
@@ -118,15 +114,23 @@ def merge_figure(scores: Document) -> Figure | None:
         (f"{t['alpha']:g}", *(cell for key in read for cell in (number(t[key]), signed(t[key] - base[key]))))
         for t in trials
     )
-    columns = [title for name in read.values() for title in (f"{name} on dev", "change")]
-    note = (
-        "Weights between the base (0) and the end of training (1), scored on dev halves, less what the base scores "
-        f"there. Taken: {merge['alpha']:g}."
-    )
+    columns = [title for name in read.values() for title in (t("{name} on dev", name=name), t("change"))]
+    notes = [
+        t(
+            "Weights between the base (0) and the end of training (1), scored on dev halves, less what the base scores "
+            "there. Taken: {alpha:g}.",
+            alpha=merge["alpha"],
+        )
+    ]
     if "general" in read:
-        note += f" The general score may fall to the dashed line, {signed(level.value)}: half of what the gate allows."
-    table = Table("Dev scores by share of the tuned weights", ("share", *columns), rows)
-    return Figure("Share of the tuned weights", Markup("").join(charts), note, table)
+        notes.append(
+            t(
+                "The general score may fall to the dashed line, {level}: half of what the gate allows.",
+                level=signed(level.value),
+            )
+        )
+    table = Table(t("Dev scores by share of the tuned weights"), (t("share"), *columns), rows)
+    return Figure(t("Share of the tuned weights"), Markup("").join(charts), joined(notes), table)
 
 
 def bucket_means(points: Points, limit: int) -> list[tuple[float, float]]:
@@ -150,14 +154,15 @@ def _moves_sentence(queries: Sequence[Document]) -> str:
         for q in queries
         if q.get("rank_before") is not None and q.get("rank_after") is not None
     )
-    return (
-        f"Of {moves.total():,} test queries, {moves[1]:,} find their first relevant document at a better rank, "
-        f"{moves[-1]:,} at a worse one, {moves[0]:,} at the same."
-    )
+    return t(
+        "Of {total:,} test queries, {better:,} find their first relevant document at a better rank, {worse:,} at a "
+        "worse one, {same:,} at the same.",
+        total=moves.total(), better=moves[1], worse=moves[-1], same=moves[0],
+    )  # fmt: skip
 
 
 def _general_name(name: str) -> str:
-    return "general score" if name == "score" else name.rpartition("/")[0] or f"general {name}"
+    return t("general score") if name == "score" else name.rpartition("/")[0] or t("general {name}", name=name)
 
 
 def _is_share(name: str, block: Mapping[str, Mapping[str, object]]) -> bool:
@@ -182,16 +187,18 @@ def _line_figure(
 ) -> Figure:
     thin = [Series(name, tuple(bucket_means(points, _POINTS))) for name, points in series.items()]
     longest = max(len(points) for points in series.values())
-    means = f"Each point is the mean of {math.ceil(longest / _POINTS)} steps." if longest > _POINTS else ""
-    chart = line_chart(f"{heading} over the steps", thin, x_label="step", y_label=y_label, from_zero=from_zero)
-    return Figure(heading, chart, " ".join(filter(None, (means, note))), _points_table(heading, thin))
+    steps = math.ceil(longest / _POINTS)
+    means = t("Each point is the mean of {steps} steps.", steps=steps) if steps > 1 else ""
+    label = t("{name} over the steps", name=heading)
+    chart = line_chart(label, thin, x_label=t("step"), y_label=y_label, from_zero=from_zero)
+    return Figure(heading, chart, joined(filter(None, (means, note))), _points_table(heading, thin))
 
 
 def _points_table(caption: str, series: Sequence[Series]) -> Table:
     columns = [dict(line.points) for line in series]
     xs = sorted({x for column in columns for x in column})
     rows = tuple((f"{x:g}", *(f"{c[x]:.4g}" if x in c else "—" for c in columns)) for x in xs)
-    return Table(caption, ("step", *(line.name for line in series)), rows)
+    return Table(caption, (t("step"), *(line.name for line in series)), rows)
 
 
 def _without_what_was_in_vain(metrics: Sequence[Document]) -> list[Document]:
@@ -208,20 +215,25 @@ def _without_what_was_in_vain(metrics: Sequence[Document]) -> list[Document]:
 
 def _events(metrics: Sequence[Document]) -> str:
     """Skipped steps, rollbacks and new teachers in words, also those of steps that were repeated later."""
-    skipped = [f"{line['step']} ({line['skipped']})" for line in metrics if line.get("skipped")]
+    skipped = [t("{step} ({why})", step=line["step"], why=line["skipped"]) for line in metrics if line.get("skipped")]
     back = [
-        f"from step {line['step']} to {line['rollback']['to']}, on with {line['rollback']['lr_factor']:g} of the rate"
+        t(
+            "from step {step} to {to}, on with {factor:g} of the rate",
+            step=line["step"], to=line["rollback"]["to"], factor=line["rollback"]["lr_factor"],
+        )
         for line in metrics
         if "rollback" in line
-    ]
+    ]  # fmt: skip
     renewed = [f"{line['step']}" for line in metrics if "new_teacher" in line]
-    sentences = (
-        ("Skipped without an update: step", ", ", skipped),
-        ("Gone back", "; ", back),
-        ("A new stage, whose teacher is the encoder as it was then: from step", ", ", renewed),
+    told = (
+        ("Skipped without an update: step {steps}.", (", ", "、"), skipped),
+        ("Gone back {steps}.", ("; ", "；"), back),
+        ("A new stage, whose teacher is the encoder as it was then: from step {steps}.", (", ", "、"), renewed),
     )
-    return " ".join(
-        f"{words} {mark.join(found[:10])}{' ...' * (len(found) > 10)}." for words, mark, found in sentences if found
+    return joined(
+        t(sentence, steps=joined([*found[:10], *["..."] * (len(found) > 10)], *marks))
+        for sentence, marks, found in told
+        if found
     )
 
 
@@ -231,15 +243,15 @@ def _loss_figure(steps: Sequence[Document], note: str) -> Figure | None:
         series = {"total": series["total"]} if "total" in series else series  # one term: its sum is itself
     if not series:
         return None
-    return _line_figure("Training loss", series, y_label="loss", note=note)
+    return _line_figure(t("Training loss"), series, y_label=t("loss"), note=note)
 
 
 def _weight_figure(steps: Sequence[Document]) -> Figure | None:
     series = _series(steps, lambda line: line.get("weights", {}))
-    note = "What the run found that each objective should count."
-    return (
-        _line_figure("Weights of the losses", series, y_label="weight", note=note, from_zero=True) if series else None
-    )
+    if not series:
+        return None
+    note = t("What the run found that each objective should count.")
+    return _line_figure(t("Weights of the losses"), series, y_label=t("weight"), note=note, from_zero=True)
 
 
 def _dev_figure(evaluations: Sequence[Document], keep_best: str) -> Figure | None:
@@ -257,11 +269,18 @@ def _dev_figure(evaluations: Sequence[Document], keep_best: str) -> Figure | Non
     ]
     every = [Series(name, tuple(points)) for name, points in series.items()]
     return Figure(
-        "Dev score",
-        line_chart(f"{decisive} on dev over the steps", lines, x_label="step", y_label=decisive, mark=best),
-        f"Ringed: the best {decisive} on dev after training began, {number(best[1])} at step {best[0]:g}. "
-        "Step 0 is the base. Test data plays no part here.",
-        _points_table("Dev scores", every),
+        t("Dev score"),
+        line_chart(
+            t("{name} on dev over the steps", name=decisive), lines, x_label=t("step"), y_label=decisive, mark=best
+        ),
+        t(
+            "Ringed: the best {name} on dev after training began, {value} at step {step:g}. Step 0 is the base. Test "
+            "data plays no part here.",
+            name=decisive,
+            value=number(best[1]),
+            step=best[0],
+        ),
+        _points_table(t("Dev scores"), every),
     )
 
 
@@ -271,54 +290,18 @@ def _rate_figure(steps: Sequence[Document]) -> Figure | None:
     for name, points in by_group.items():
         together.setdefault(tuple(points), []).append(name)
     series = {", ".join(names): points for points, names in together.items()}
-    return _line_figure("Learning rate", series, y_label="learning rate", from_zero=True) if series else None
+    return _line_figure(t("Learning rate"), series, y_label=t("learning rate"), from_zero=True) if series else None
 
 
 def _norm_figure(steps: Sequence[Document], clip: object) -> Figure | None:
     series = _series(steps, lambda line: {"gradient norm": line.get("grad_norm")})
     if not series:
         return None
-    note = ""
+    note: str = ""
     if isinstance(clip, int | float):
         clipped = sum(norm > clip for _, norm in series["gradient norm"])
-        note = f"Before clipping. {clipped:,} of {len(series['gradient norm']):,} steps were clipped to {clip:g}."
-    return _line_figure("Gradient norm", series, y_label="gradient norm", note=note, from_zero=True)
-
-
-def _block_figure(steps: Sequence[Document]) -> Figure | None:
-    by_block = {
-        name: [(x, y) for x, y in points if y > 0]
-        for name, points in _series(steps, lambda line: line.get("grad_norm_by_block", {})).items()
-    }
-    names = sorted((name for name, points in by_block.items() if points), key=_height, reverse=True)
-    if not names:
-        return None
-    first, last = (float(steps[end]["step"]) for end in (0, -1))
-    width = max(1.0, math.ceil((last - first + 1) / _CELLS))
-    starts = [first + width * i for i in range(math.ceil((last - first + 1) / width))]
-    cells = {name: _cell_means(by_block[name], first, width, len(starts)) for name in names}
-    rows = tuple(
-        (f"{start:g}", *(f"{v:.3g}" if (v := cells[name][n]) is not None else "—" for name in names))
-        for n, start in enumerate(starts)
-    )
-    return Figure(
-        "Gradient norm of each block",
-        heat_map("Gradient norm of each block over the steps", starts, list(cells.items()), x_label="step"),
-        f"The top of the encoder is on top. Each cell is the mean of {width:g} step{'s' * (width > 1)}.",
-        Table("Gradient norm of each block", ("step", *names), rows),
-    )
-
-
-def _cell_means(points: Points, first: float, width: float, count: int) -> list[float | None]:
-    cells: list[list[float]] = [[] for _ in range(count)]
-    for x, y in points:
-        cells[int((x - first) // width)].append(y)
-    return [math.fsum(cell) / len(cell) if cell else None for cell in cells]
-
-
-def _height(block: str) -> tuple[int, int, str]:
-    """Sorts blocks from the input side up: table, other embeddings, block.0 .., heads."""
-    kind, _, index = block.rpartition(".")
-    if index.isdigit():
-        return (1, int(index), kind)
-    return (0, -1 if block == "embedding_table" else 0, block) if block.startswith("embedding") else (2, 0, block)
+        note = t(
+            "Before clipping. {clipped:,} of {steps:,} steps were clipped to {clip:g}.",
+            clipped=clipped, steps=len(series["gradient norm"]), clip=clip,
+        )  # fmt: skip
+    return _line_figure(t("Gradient norm"), series, y_label=t("gradient norm"), note=note, from_zero=True)

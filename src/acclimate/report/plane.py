@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from acclimate.report.charts import Level, Point, scatter_chart
-from acclimate.report.curves import Figure
+from acclimate.report.figure import Figure
+from acclimate.report.said import joined, t
 from acclimate.report.source import Document
 from acclimate.report.tables import Table
-from acclimate.report.words import primary_metric, signed
-
-HEADING = "Gain against forgetting"
-_GENERAL = "change of the general score"
+from acclimate.report.words import primary_metric, signed, span
 
 
 def plane_figure(scores: Document, limit: float) -> Figure | None:
@@ -25,20 +23,23 @@ def plane_figure(scores: Document, limit: float) -> Figure | None:
         return None
     merge = scores.get("merge") or {}
     tried = merge.get("trials", []) if "base" in merge else []
-    points = [Point("base", 0.0, 0.0, merge.get("alpha") == 0, kind=2)]
+    points = [Point(t("base"), 0.0, 0.0, merge.get("alpha") == 0, kind=2)]
     for trial in tried:
         x, y = trial["general"] - merge["base"]["general"], trial["dev"] - merge["base"]["dev"]
-        name = "tuned" if trial["alpha"] == 1 else f"{trial['alpha']:g}"
+        name = t("tuned") if trial["alpha"] == 1 else f"{trial['alpha']:g}"
         points.append(Point(name, x, y, trial["alpha"] == merge["alpha"]))
-    points.append(measured("test", general["delta"]["score"], test["delta"][primary], kind=1))
-    metric = primary if merge.get("metric", primary) == primary else f"{primary} (test), {merge['metric']} (dev)"
-    note = "The result on test, with its 95% intervals; the base is the origin."
+    points.append(measured(t("test"), general["delta"]["score"], test["delta"][primary], kind=1))
+    metric = primary
+    if merge.get("metric", primary) != primary:
+        metric = t("{test} (test), {dev} (dev)", test=primary, dev=merge["metric"])
+    note = t("The result on test, with its 95% intervals; the base is the origin.")
     if tried:
-        note = (
+        of_shares = t(
             "Tuned weights, and shares of them in the average with the base, as dev scores them; ringed is the one "
-            f"that was taken. {note}"
+            "that was taken."
         )
-    return plane(points, metric, limit, note, kinds=("on dev", "on test", "base") if tried else ())
+        return plane(points, metric, limit, joined((of_shares, note)), kinds=(t("on dev"), t("on test"), t("base")))
+    return plane(points, metric, limit, note)
 
 
 def measured(
@@ -59,16 +60,14 @@ def plane(points: Sequence[Point], metric: str, limit: float | None, note: str, 
         note: what stands under it.
         kinds: what the points' colors mean.
     """
-    target = f"change of {metric}"
-    level = None if limit is None else Level("limit", -limit)
-    allowed = (
-        f" Left of the dashed line more is forgotten than the gate allows ({limit:g})." if limit is not None else ""
+    heading, general = t("Gain against forgetting"), t("change of the general score")
+    target, interval = t("change of {name}", name=metric), t("95% interval")
+    level = None if limit is None else Level(t("limit"), -limit)
+    notes = [note]
+    if limit is not None:
+        notes.append(t("Left of the dashed line more is forgotten than the gate allows ({limit:g}).", limit=limit))
+    chart = scatter_chart(heading, points, x_label=general, y_label=target, kinds=kinds, level=level)
+    rows = tuple((p.name, signed(p.x), span(p.x_range), signed(p.y), span(p.y_range)) for p in points)
+    return Figure(
+        heading, chart, joined(notes), Table(heading, (t("point"), general, interval, target, interval), rows)
     )
-    chart = scatter_chart(HEADING, points, x_label=_GENERAL, y_label=target, kinds=kinds, level=level)
-    rows = tuple((p.name, signed(p.x), _range(p.x_range), signed(p.y), _range(p.y_range)) for p in points)
-    head = ("point", _GENERAL, "95% interval", target, "95% interval")
-    return Figure(HEADING, chart, note + allowed, Table(HEADING, head, rows))
-
-
-def _range(ends: tuple[float, float] | None) -> str:
-    return "\u2014" if ends is None else f"{signed(ends[0])} to {signed(ends[1])}"

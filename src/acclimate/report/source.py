@@ -27,6 +27,8 @@ class RunFiles:
     vocabulary: Document
     adaptation: Document
     weighting: Document
+    map: Document
+    drift: Document
     synthetic: list[Document]
     quarantine: list[Document]
     queries: list[Document]
@@ -54,6 +56,8 @@ def read_run(run: Path) -> RunFiles:
         vocabulary=_json(run / "data" / "vocabulary.json"),
         adaptation=_json(run / "data" / "adaptation.json"),
         weighting=_json(run / "data" / "weighting.json"),
+        map=_json(run / "data" / "map.json"),
+        drift=_json(run / "data" / "drift.json"),
         synthetic=_lines(run / "data" / "synthetic.jsonl", without="document"),  # which no table shows
         quarantine=_lines(run / "data" / "quarantine.jsonl"),
         queries=_lines(run / "data" / "queries.jsonl"),

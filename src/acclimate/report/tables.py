@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from acclimate.report.said import joined, known, t
 from acclimate.report.words import quantity, title_of
 
 
@@ -19,7 +20,7 @@ class Table:
 def pairs_table(caption: str, document: Mapping[str, Any]) -> Table:
     """Name and value of every leaf of a JSON document, units taken from the names."""
     rows = tuple((title_of(name), quantity(name.split(" · ")[-1], value)) for name, value in _leaves(document))
-    return Table(caption, ("what", "value"), rows)
+    return Table(caption, (t("what"), t("value")), rows)
 
 
 def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -37,4 +38,4 @@ def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str
 
 
 def _joined(values: Sequence[Any]) -> str:
-    return ", ".join(quantity("", value) for value in values) or "none"
+    return joined((quantity("", value) for value in values), ", ", "、") or known("none")

@@ -1,9 +1,10 @@
 """Numbers as words: formats, what a metric means, and the verdict in sentences made from the scores alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from acclimate.report.said import known, recognized, t
 from acclimate.report.source import Document
 
 PRIMARY = ("ndcg@10", "spearman", "macro_f1")
@@ -50,6 +51,8 @@ class MetricRow:
     interval: str
     p: str
     judgment: str
+    tone: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def quantity(name: str, value: object) -> str:
         case None | "":
             return "—"
         case bool():
-            return "yes" if value else "no"
+            return known("yes" if value else "no")
         case str():
             return value
         case int() | float() if name.endswith("_bytes"):
@@ -125,7 +128,7 @@ def title_of(name: str) -> str:
     for suffix, replacement in (("_seconds", " time"), ("_bytes", " size"), ("_fraction", " share")):
         if name.endswith(suffix):
             name = name.removesuffix(suffix) + replacement
-    return name.replace("memory size", "memory").replace("_", " ")
+    return known(name.replace("memory size", "memory").replace("_", " "))
 
 
 def primary_metric(scores: Document) -> str | None:
@@ -140,13 +143,18 @@ def is_main(name: str) -> bool:
     return name == "score" or name.rpartition("/")[2] in PRIMARY
 
 
-def metric_rows(block: Document, first: str | None) -> list[MetricRow]:
-    """The before/after table of one block (test or general) of ``scores.json``, the deciding metric on top."""
+def metric_rows(block: Document, first: str | None, words: Mapping[str, Any] | None = None) -> list[MetricRow]:
+    """The before/after table of one block (test or general) of ``scores.json``, the deciding metric on top.
+
+    ``words`` are the metrics of a search by words alone, where there is one.
+    """
     before, after = block.get("before") or {}, block.get("after") or {}
     names = list(dict.fromkeys([*([first] if first else []), *METRICS, *before, *after]))
     deltas = block.get("delta") or {}
     return [
-        _row(name, before.get(name), after.get(name), deltas.get(name, {})) for name in names if name in before | after
+        _row(name, before.get(name), after.get(name), deltas.get(name, {}), (words or {}).get(name))
+        for name in names
+        if name in before | after
     ]
 
 
@@ -161,9 +169,13 @@ def verdict(scores: Document, *, limit: float, rejected: bool) -> Verdict:
     gate = scores.get("gate", {})
     word = str(gate.get("verdict", "unknown"))
     title, tone, meaning = _MEANINGS.get(word, ("No verdict", "open", "The run did not reach its gate."))
-    reasons = tuple(str(reason) for reason in gate.get("reasons", []))
-    sentences = (meaning, _test_sentence(scores), _general_sentence(scores, limit), _model_sentence(word, rejected))
-    return Verdict(word, title, tone, tuple(filter(None, sentences)), reasons)
+    reasons = tuple(recognized(str(reason), _REASONS) for reason in gate.get("reasons", []))
+    sentences = (known(meaning), *_of_scores(scores, limit), _model_sentence(word, rejected))
+    return Verdict(word, known(title), tone, tuple(filter(None, sentences)), reasons)
+
+
+def _of_scores(scores: Document, limit: float) -> tuple[str, ...]:
+    return _test_sentence(scores), _bm25_sentence(scores), _general_sentence(scores, limit)
 
 
 _MEANINGS: Mapping[str, tuple[str, Tone, str]] = {
@@ -184,25 +196,31 @@ _MEANINGS: Mapping[str, tuple[str, Tone, str]] = {
 }
 
 
-def _row(name: str, before: Any, after: Any, delta: Mapping[str, Any]) -> MetricRow:
+def _row(name: str, before: Any, after: Any, delta: Mapping[str, Any], words: Any = None) -> MetricRow:
     meaning, direction = METRICS.get(name.rpartition("/")[2], ("", 0))
     change = delta.get("value", after - before if before is not None and after is not None else None)
     ends = delta.get("ci95")
-    interval, judgment = "—", ""
-    if ends:
+    judgment = ""
+    if ends and direction:
         low, high = ends
-        interval = f"{signed(low)} to {signed(high)}"
         judgment = "unclear" if low <= 0 <= high else "better" if (low > 0) == (direction > 0) else "worse"
     return MetricRow(
         name,
-        meaning,
+        known(meaning),
         quantity(name, before),
         quantity(name, after),
         signed(change),
-        interval,
+        span(ends),
         p_value(delta.get("p")),
-        judgment if direction else "",
+        known(judgment),
+        judgment,
+        quantity(name, words),
     )
+
+
+def span(ends: Sequence[float] | None) -> str:
+    """Both ends of an interval, or a dash."""
+    return t("{low} to {high}", low=signed(ends[0]), high=signed(ends[1])) if ends else "—"
 
 
 def _test_sentence(scores: Document) -> str:
@@ -212,9 +230,22 @@ def _test_sentence(scores: Document) -> str:
     test = scores["test"]
     before, after = ((test.get(side) or {}).get(name) for side in ("before", "after"))
     row = _row(name, before, after, test["delta"][name])
-    interval = f", 95% interval {row.interval}" if row.interval != "—" else ""
-    chance = f", p {row.p}" if row.p.startswith("<") else f", p = {row.p}" if row.p != "—" else ""
-    return f"Test: {name} went from {row.before} to {row.after} ({row.change}{interval}{chance})."
+    found = {"name": name, "before": row.before, "after": row.after, "change": row.change}
+    if row.interval == "—":
+        return t("Test: {name} went from {before} to {after} ({change}).", **found)
+    chance = f"p {row.p}" if row.p.startswith("<") else f"p = {row.p}"
+    return t(
+        "Test: {name} went from {before} to {after} ({change}, 95% interval {interval}, {chance}).",
+        **found, interval=row.interval, chance=chance,
+    )  # fmt: skip
+
+
+def _bm25_sentence(scores: Document) -> str:
+    """How a search by words alone does on the same test."""
+    name, words = primary_metric(scores), scores.get("bm25") or {}
+    if name not in words:
+        return ""
+    return t("A search by words alone (BM25) has {name} {value} there.", name=name, value=number(words[name]))
 
 
 def _general_sentence(scores: Document, limit: float) -> str:
@@ -223,15 +254,27 @@ def _general_sentence(scores: Document, limit: float) -> str:
     if before is None or after is None:
         return ""
     row = _row("score", before, after, (general.get("delta") or {}).get("score", {}))
-    allowed = f"a fall of up to {limit:g} is allowed"
-    return f"General: the score went from {row.before} to {row.after} ({row.change}); {allowed}."
+    return t(
+        "General: the score went from {before} to {after} ({change}); a fall of up to {limit:g} is allowed.",
+        before=row.before, after=row.after, change=row.change, limit=limit,
+    )  # fmt: skip
 
 
 def _model_sentence(word: str, rejected: bool) -> str:
     if rejected:
-        return "model/ holds the base, unchanged; the tuned model is in rejected/."
+        return known("model/ holds the base, unchanged; the tuned model is in rejected/.")
     if word in {"gained", "unproven"}:
-        return "model/ holds the tuned model."
+        return known("model/ holds the tuned model.")
     if word == "diverged":
-        return "model/ holds the base, unchanged."
-    return "model/ holds the tuned model, because it was to be kept anyway."
+        return known("model/ holds the base, unchanged.")
+    return known("model/ holds the tuned model, because it was to be kept anyway.")
+
+
+# What the gate says, as patterns of the catalog: it speaks English to the terminal and to scores.json.
+_REASONS = (
+    "{of} changed by {change} (95% interval {low} to {high}): not better",
+    "{of} changed by {change} (95% interval {low} to {high}): better, but the interval holds zero, "
+    "so the gain is not proven",
+    "{of} changed by {change} (95% interval {low} to {high}): above zero",
+    "the general score fell by {drop}, more than the limit {limit}",
+)

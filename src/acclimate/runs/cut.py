@@ -52,6 +52,17 @@ class Cut:
     synthetic: Synthetic | None = None
 
     @property
+    def tested(self) -> Sequence[Example]:
+        """The rows that the test is made of; none of a folder of queries and documents."""
+        match self.held_out[0]:
+            case Dataset(examples=rows):
+                return rows
+            case RetrievalSet():
+                return ()
+            case rows:
+                return rows
+
+    @property
     def kind(self) -> Kind:
         """Of what trains: labeled texts are pairs where labels have texts of their own."""
         return Kind.PAIRS if self.label_texts or self.synthetic else self.dataset.kind

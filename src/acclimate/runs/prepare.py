@@ -20,6 +20,7 @@ from acclimate.runs.beside import Beside, replayed, source_of
 from acclimate.runs.cut import Cut, HeldOut, cut, items_of, notes_of, size
 from acclimate.runs.feedback import require_pairs, with_feedback
 from acclimate.runs.synthetic import Models, Synthetic
+from acclimate.runs.told import columns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Prepared:
         notes: sentences for the user.
         hashes: of each source, by name.
         synthetic: what was made of texts alone.
+        columns: what the test's file says of a query beside its text: id -> column -> value.
     """
 
     dataset: Dataset
@@ -56,6 +58,7 @@ class Prepared:
     replay: Beside | None = None
     tasks: Mapping[str, Cut] = field(default_factory=dict)
     synthetic: Synthetic | None = None
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def prepare(train: Any, data: DataSettings, seed: int, models: Models) -> Prepared:
@@ -117,6 +120,7 @@ def prepare(train: Any, data: DataSettings, seed: int, models: Models) -> Prepar
         replay=replay,
         tasks=tasks,
         synthetic=of_train.synthetic,
+        columns=columns_of(of_train.tested),
     )
 
 

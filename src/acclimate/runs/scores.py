@@ -1,6 +1,5 @@
 """Scores of an encoder on all that a run is judged by, and what they say beside those of the base."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from acclimate.evaluation import (
     judge,
 )
 from acclimate.evaluation.gate import ROUNDING
-from acclimate.evaluation.retrieval import metrics_from_scores
+from acclimate.evaluation.retrieval import RetrievalScores, metrics_from_scores
 from acclimate.runs.prepare import Prepared
 
+OF_WORDS = ("ndcg@10", "mrr@10", "recall@10", "recall@100")
 _MOST_DOCUMENTS, _QUERIES, _DEPTH = 200_000, 32, 100  # of BM25: what takes seconds, and megabytes at a time
 
 
@@ -96,8 +96,8 @@ def judged(
     return document, verdict
 
 
-def by_words(task: Task) -> dict[str, float] | None:
-    """What BM25 reaches on a test of queries: the metrics of its first hundred documents.
+def by_words(task: Task) -> RetrievalScores | None:
+    """What BM25 reaches on a test of queries, with its first hundred documents: `OF_WORDS` are its metrics.
 
     None where that says nothing or takes long: other tasks, documents that are left out for some queries, and very
     many of them.
@@ -119,8 +119,7 @@ def by_words(task: Task) -> dict[str, float] | None:
         name: {task.document_ids[row]: grade for row, grade in of_query.items()}
         for name, of_query in zip(task.query_ids, task.relevant, strict=True)
     }
-    metrics = metrics_from_scores(run, relevant).metrics
-    return {name: metrics[name] for name in ("ndcg@10", "mrr@10", "recall@10", "recall@100")}
+    return metrics_from_scores(run, relevant)
 
 
 def told_apart(before: Outcome, after: Outcome) -> dict[str, int] | None:
@@ -136,30 +135,6 @@ def told_apart(before: Outcome, after: Outcome) -> dict[str, int] | None:
         "worse": int(worse.sum()),
         "lost": int((worse & found[0] & ~found[1]).sum()),
     }
-
-
-def told_of_queries(task: RetrievalTask, before: Outcome, after: Outcome) -> Iterator[dict[str, Any]]:
-    """What became of each test query, for the report."""
-    for row, (identity, query) in enumerate(zip(task.query_ids, task.queries, strict=True)):
-        relevant = task.relevant[row]
-        record: dict[str, Any] = {
-            "query_id": identity,
-            "query": query,
-            "relevant": [{"id": task.document_ids[d], "text": task.documents[d]} for d in relevant],
-        }
-        for name, outcome in (("before", before), ("after", after)):
-            record[f"rank_{name}"] = int(outcome.per_item["mean_rank"][row])
-            record[f"ndcg_{name}"] = float(outcome.per_item["ndcg@10"][row])
-            record[f"top_{name}"] = [
-                {
-                    "id": task.document_ids[d],
-                    "text": task.documents[d],
-                    "score": float(s),
-                    "relevant": int(d) in relevant,
-                }
-                for d, s in zip(outcome.top.rows[row, :3], outcome.top.scores[row, :3], strict=True)
-            ]
-        yield record
 
 
 def _kept(folder: Path) -> dict[str, Path]:

@@ -44,16 +44,19 @@ from acclimate.runs.card import model_card
 from acclimate.runs.causes import CauseFacts, likely_causes
 from acclimate.runs.check import language_notes
 from acclimate.runs.cut import asked_of, size
+from acclimate.runs.drift import drift_of
 from acclimate.runs.machine import environment
+from acclimate.runs.mapping import Watched
 from acclimate.runs.merging import blend, choose_share, dev_scores
 from acclimate.runs.mining import Mining, others_of
 from acclimate.runs.planning import Request, encode_as, load_base, plan_for
 from acclimate.runs.prepare import Prepared, write_prepared
 from acclimate.runs.regularizers import write_importance
-from acclimate.runs.scores import Scored, by_words, judged, scored, told_apart, told_of_queries
+from acclimate.runs.scores import OF_WORDS, Scored, by_words, judged, scored, told_apart
 from acclimate.runs.shift import distance_of_domains
 from acclimate.runs.show import Show
 from acclimate.runs.stopping import CTRL_C, Stop
+from acclimate.runs.told import told_of_queries, unseen_words
 from acclimate.runs.tracking import Tracking
 from acclimate.runs.training import Sizes, TaskRows, build_trainer, heads_of
 from acclimate.runs.vocabulary import Vocabulary
@@ -61,6 +64,7 @@ from acclimate.runs.weighing import weighed
 from acclimate.runs.workspace import MetricsLog, Workspace
 
 if TYPE_CHECKING:
+    from acclimate.evaluation.retrieval import RetrievalScores
     from acclimate.model.encoder import Encoder
 
 SCHEMA = 1
@@ -87,7 +91,9 @@ class Stages:
         self._vocabulary = self._vocabulary_of(request.recipe)
         self._texts = self._texts_of(request.recipe)
         self._adapted: dict[str, Any] = {}
-        self._words: dict[str, float] | None = None
+        self._words: RetrievalScores | None = None
+        self._watched = Watched(prepared.test, request.recipe.training.seed, workspace.cache)
+        self._drift: dict[str, Any] | None = None
         self.advice = self._advice()
         self.plan = plan_for(request.recipe, base, prepared, self.encoder, self._vocabulary, self.advice)
         self.recipe = self.plan.recipe
@@ -110,11 +116,12 @@ class Stages:
             after = before
         else:
             merged = self._merge(trainer)
+            self._drift = drift_of(self.encoder, self._base_weights, self.workspace.cache / "features" / "ids.bin")
             self.encoder.heads = heads_of(trainer.unit)  # a head of the base's vectors would not tell these apart
             self._write_delta(trainer, sizes)
             self.plan.decided.method.fold(self.encoder)
             self.show.stage("after", "scoring the tuned model")
-            after = scored(self.prepared, self._encode)
+            after = scored(self.prepared, self._watched.watching("after", self._encode))
         self._leave_importance(trainer)
         scores = self._judge(before, after, progress, sizes, merged)
         if not failed:
@@ -191,10 +198,11 @@ class Stages:
             "before", "scoring the base" if before is None else "the base's scores, found by the run before"
         )
         if before is None:
-            before = scored(self.prepared, self._encode_base())
-            before.keep(self.workspace.cache)
+            before = scored(self.prepared, self._watched.watching("before", self._encode_base()))
+            self._watched.keep()
+            before.keep(self.workspace.cache)  # last: what is kept by then is all there
         self._words = by_words(self.prepared.test) if self.encoder.reads == "texts" else None
-        self.show.scores(before.test.metrics, before.general.metrics.get("score"), self._words)
+        self.show.scores(before.test.metrics, before.general.metrics.get("score"), self._of_words)
         if (left := headroom(before.test)) and left.warning:
             self.show.detail(f"warning: {left.warning}")
         return before
@@ -450,7 +458,7 @@ class Stages:
             "base": self.recipe.base,
             "primary_metric": before.test.main_metric,
             **found,
-            **({"bm25": self._words} if self._words else {}),
+            **({"bm25": self._of_words} if self._of_words else {}),
             **({"queries": queries} if (queries := told_apart(before.test, after.test)) else {}),
             **({"adaptation": self._adapted} if self._adapted else {}),
             **self._scores_of_heads(),
@@ -555,8 +563,23 @@ class Stages:
             base = self._load_base()
             save_encoder(base, workspace.model, card(standard=base.standard, side="before"))
         scores["cost"]["model_bytes"] = model_bytes(workspace.model)
-        if isinstance(self.prepared.test, RetrievalTask):
-            write_jsonl(workspace.data / "queries.jsonl", told_of_queries(self.prepared.test, before, after))
+        self._leave_for_report(before, after)
         write_json(workspace.scores, scores)
         write_report(workspace.path)
         workspace.remove_working_files()
+
+    @property
+    def _of_words(self) -> dict[str, float] | None:
+        """What BM25 reaches on the test."""
+        return None if self._words is None else {name: self._words.metrics[name] for name in OF_WORDS}
+
+    def _leave_for_report(self, before: Outcome, after: Outcome) -> None:
+        """Writes what the report shows of single queries, of the map and of the vocabulary."""
+        data, test, train = self.workspace.data, self.prepared.test, self.prepared.train
+        if isinstance(test, RetrievalTask):
+            unseen = None if isinstance(train, ItemRows) else unseen_words(test.queries, train)
+            told = told_of_queries(test, before, after, self._words, unseen, self.prepared.columns)
+            write_jsonl(data / "queries.jsonl", told)
+        for name, document in (("map", self._watched.document()), ("drift", self._drift)):
+            if document is not None:
+                write_json(data / f"{name}.json", document)
