@@ -294,14 +294,15 @@ def _rate_figure(steps: Sequence[Document]) -> Figure | None:
 
 
 def _norm_figure(steps: Sequence[Document], clip: object) -> Figure | None:
-    series = _series(steps, lambda line: {"gradient norm": line.get("grad_norm")})
+    name = t("gradient norm")
+    series = _series(steps, lambda line: {name: line.get("grad_norm")})
     if not series:
         return None
     note: str = ""
     if isinstance(clip, int | float):
-        clipped = sum(norm > clip for _, norm in series["gradient norm"])
+        clipped = sum(norm > clip for _, norm in series[name])
         note = t(
             "Before clipping. {clipped:,} of {steps:,} steps were clipped to {clip:g}.",
-            clipped=clipped, steps=len(series["gradient norm"]), clip=clip,
+            clipped=clipped, steps=len(series[name]), clip=clip,
         )  # fmt: skip
-    return _line_figure(t("Gradient norm"), series, y_label=t("gradient norm"), note=note, from_zero=True)
+    return _line_figure(t("Gradient norm"), series, y_label=name, note=note, from_zero=True)

@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from markupsafe import escape
+
 from acclimate.report.said import joined, known
 from acclimate.report.source import Document
 from acclimate.report.words import number, signed
 
 _SHOWN = 1_000  # queries; of more, those that moved most
 _FIRST = 20  # wins and losses that stand open to every reader
-_CUTS = (600, 400, 280, 200, 140, 100, 70)  # characters of a text that are shown
-_BYTES = 1_500_000  # of all texts in the page
+_CUTS = (600, 400, 280, 200, 140, 100, 80, 60, 40, 25)  # characters of a text that are shown
+_BYTES = 2_000_000  # of all queries in the page
+_FRAME = 1_300  # of a query without its texts
 _RELEVANT = 3  # relevant documents of a query that are shown
 
 Fate = Literal["won", "lost", "same"]
@@ -100,8 +103,9 @@ def cases_of(
 def _cut_for(queries: Sequence[Document]) -> int:
     """The most characters of a text with which all texts fit into the page."""
     sizes = [len(text) for query in queries[:_SHOWN] for text in _texts(query)]
-    wide = max((len(text.encode(errors="replace")) / len(text) for text in _sample(queries)), default=1.0)
-    return next((cut for cut in _CUTS if wide * sum(min(size, cut) for size in sizes) <= _BYTES), _CUTS[-1])
+    room = _BYTES - _FRAME * min(len(queries), _SHOWN)
+    wide = max((len(escape(text).encode(errors="replace")) / len(text) for text in _sample(queries)), default=1.0)
+    return next((cut for cut in _CUTS if wide * sum(min(size, cut) for size in sizes) <= room), _CUTS[-1])
 
 
 def _sample(queries: Sequence[Document]) -> list[str]:
