@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,33 +16,18 @@ import uvicorn
 from acclimate.report.page import style
 from acclimate.serve.app import State, explorer
 from acclimate.serve.corpus import Question
+from browser import CLIPPED, Tab
+from browser.payloads import CALL, PAYLOADS
 from fake_run import metrics
 
 from .conftest import space
-from .payloads import CALL, PAYLOADS
 
 pytestmark = pytest.mark.long
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-HERE = Path(__file__).parent
-AXE = (HERE / "axe" / "axe.min.js").read_text(encoding="utf-8")
-CLIPPED = (HERE / "clipped.js").read_text(encoding="utf-8").partition("\n")[2].rstrip(";\n")
 WORDS = ("pain", "skin", "blood", "heart", "bone", "muscle", "brain", "cell", "gene", "drug", "dose", "fever", "acute")
 FOREIGN = (
     "script, iframe, object, embed, img, image, video, audio, base, form, style, link, math, foreignObject, marquee"
 )
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager
@@ -77,27 +61,11 @@ def run(state: State, tmp_path: Path) -> State:
     return state
 
 
-class Page:
-    """A tab, and all that it was heard to do."""
-
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.address = address
-        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        self.tab = self.context.new_page()
-        self.tab.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        self.tab.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        self.tab.on("request", lambda request: self.asked.append(request.url))
-
-    @property
-    def elsewhere(self) -> list[str]:
-        """Requests to anything but the server."""
-        return [url for url in self.asked if not url.startswith((self.address, "data:"))]
+class Page(Tab):
+    """The explorer's page in a tab."""
 
     def open(self, asked: str = "", ready: bool = True) -> "Page":
-        self.tab.goto(self.address + asked)
+        self.go(asked)
         if ready:
             self.tab.wait_for_selector("#look:not([hidden])")
         return self
@@ -106,14 +74,6 @@ class Page:
         self.tab.fill("#query", text)
         self.tab.press("#query", "Enter")
         self.settled(f"row=|query={re.escape(text[:3])}")
-
-    def until(self, wanted: str, given: Any = None, tab: Any = None) -> None:
-        """Waits for what JavaScript finds true; playwright's own way evaluates texts, which the page forbids."""
-        for _ in range(300):
-            if (tab or self.tab).evaluate(wanted, given):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"never: {wanted} {given}")
 
     def settled(self, address: str) -> None:
         self.until("pattern => new RegExp(pattern).test(location.search)", address)
@@ -152,10 +112,7 @@ def test_the_page_is_accessible_and_nothing_is_clipped(
             page.tab.evaluate("for (const d of document.querySelectorAll('#charts details')) d.open = true")
             page.tab.wait_for_timeout(200)
             assert page.tab.evaluate(CLIPPED) == []
-            page.tab.evaluate(AXE)
-            found = page.tab.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-            told = [f"{v['id']}: {v['nodes'][0]['html'][:150]} {v['nodes'][0]['failureSummary'][:300]}" for v in found]
-            assert told == []
+            assert page.violations() == []
         page.context.close()
     assert page.said == []
     assert page.elsewhere == []

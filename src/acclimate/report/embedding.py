@@ -82,9 +82,9 @@ def _notes(document: Document, count: int) -> tuple[str, ...]:
 def _drawing(points: Sequence[Document], side: str, named: Mapping[int, int]) -> Markup:
     label = t("Map before: base") if side == "before" else t("Map after: tuned model")
     parts = [_point(*_pixels(point[side]), query=point["role"] == "query") for point in points]
-    names = [_label(*_pixels(points[n][side]), rank) for n, rank in named.items()]
+    names = _labels({rank: _pixels(points[n][side]) for n, rank in named.items()})
     frame = Markup('<svg class="chart map" id="map-{}" role="img" {} viewBox="0 0 {} {}"><g>{}</g><g>{}</g></svg>')
-    shown = (Markup("").join(parts), Markup("").join(names))
+    shown = (Markup("").join(parts), names)
     return frame.format(side, attributes("aria-label", label), SIDE, SIDE, *shown)
 
 
@@ -99,11 +99,21 @@ def _point(x: float, y: float, *, query: bool) -> Markup:
     return Markup('<circle class="d" cx="{}" cy="{}" r="2.4"/>').format(f"{x:.1f}", f"{y:.1f}")
 
 
-def _label(x: float, y: float, rank: int) -> Markup:
-    """A number beside its point, on the side where there is room."""
-    across, anchor = (x + 6, "start") if x < SIDE - 30 else (x - 6, "end")
-    frame = Markup('<text class="named" x="{}" y="{}" text-anchor="{}">{}</text>')
-    return frame.format(f"{across:.1f}", f"{min(max(y + 4, 14), SIDE - 4):.1f}", anchor, rank)
+def _labels(places: Mapping[int, tuple[float, float]]) -> Markup:
+    """A number beside each point, where no other number stands."""
+    taken: list[tuple[float, float]] = []
+    frame = Markup('<text class="named" x="{}" y="{}" text-anchor="middle">{}</text>')
+    labels = []
+    for rank, (x, y) in places.items():
+        around = [
+            (x + dx, y + dy) for far in (11, 24, 38, 52) for dx, dy in ((far, 5), (-far, 5), (0, 5 - far), (0, 5 + far))
+        ]
+        inside = [place for place in around if 12 <= place[0] <= SIDE - 12 and 18 <= place[1] <= SIDE - 6]
+        free = [place for place in inside if all(abs(place[0] - u) > 19 or abs(place[1] - v) > 17 for u, v in taken)]
+        across, down = (free or inside)[0]
+        taken.append((across, down))
+        labels.append(frame.format(f"{across:.1f}", f"{down:.1f}", rank))
+    return Markup("").join(labels)
 
 
 def _name(point: Document, texts: bool) -> str:

@@ -13,7 +13,7 @@ from acclimate.report.words import number, signed
 
 _SHOWN = 1_000  # queries; of more, those that moved most
 _FIRST = 20  # wins and losses that stand open to every reader
-_CUTS = (600, 400, 280, 200, 140, 100, 80, 60, 40, 25)  # characters of a text that are shown
+_CUTS = (600, 400, 280, 200, 140, 100, 80, 60, 40, 20)  # characters of a text that are shown
 _BYTES = 2_000_000  # of all queries in the page
 _FRAME = 1_300  # of a query without its texts
 _RELEVANT = 3  # relevant documents of a query that are shown

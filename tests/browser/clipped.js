@@ -27,8 +27,9 @@
     if (tops.size > 1) found.push(`cells of a row beneath each other: ${row.textContent.slice(0, 40)}`);
   }
   for (const text of document.querySelectorAll("svg.chart text")) {
-    const [box, whole] = [text.getBBox(), text.ownerSVGElement.viewBox.baseVal];
-    if (box.x < 0 || box.x + box.width > whole.width) found.push(`beyond its chart: ${text.textContent}`);
+    // As it is seen: a name of an axis is turned.
+    const [box, whole] = [text, text.ownerSVGElement].map((e) => e.getBoundingClientRect());
+    if (box.left < whole.left - 1 || box.right > whole.right + 1 || box.bottom > whole.bottom + 1) found.push(`beyond its chart: ${text.textContent}`);
   }
   const still = boxes.filter(({ parent }) => !parent.closest(".scroll, #asked"));
   still.forEach(({ box: a, text }, place) => {
