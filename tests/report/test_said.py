@@ -21,7 +21,7 @@ SAME = """
 BM ndcg nDCG mrr recall map mean rank median alignment uniformity effective score latency ms documents per second
 spearman pearson chinese dictionary words total infonce distill encoder no decay general embedding table embeddings
 block yaml resolved json jsonl SHA train dev test split builtin run query positive pairs rows
-Python python version of torch acclimate transformers Linux cuda GB MB min
+Python python version of torch acclimate transformers Linux cuda GB MB kB bytes model min
 """
 PRIVATE = ("private topic", "a private class", "secrettoken", "itis")
 

@@ -209,13 +209,19 @@ def _row(name: str, before: Any, after: Any, delta: Mapping[str, Any], words: An
         known(meaning),
         quantity(name, before),
         quantity(name, after),
-        signed(change),
+        _difference(name, change),
         span(ends),
         p_value(delta.get("p")),
         known(judgment),
         judgment,
         quantity(name, words),
     )
+
+
+def _difference(name: str, change: Any) -> str:
+    if name.endswith("_bytes") and isinstance(change, int | float):
+        return f"{'-' if change < 0 else '+'}{size(abs(change))}"
+    return signed(change)
 
 
 def span(ends: Sequence[float] | None) -> str:
