@@ -148,7 +148,7 @@ STAGES = {
     "reading": "os.rename data/.profile.json",
     "scoring the base": "open cache/general_before",
     "tokenizing": "os.rename cache/features",
-    "training": "step 12/",
+    "training": " 12/",
     "inside the first checkpoint": "os.rename checkpoints/.00000",
     "removing an old checkpoint": "os.rmdir",
     "merging": "choosing how much",
@@ -177,7 +177,7 @@ def test_a_kill_in_each_stage(whole: Whole, tmp_path: Path, stage: str) -> None:
 
 def test_a_kill_of_a_run_as_it_is_by_default(whole: Whole, tmp_path: Path) -> None:
     options = [option for option in whole.options if option not in ("--set", "regularizers=[l2sp]")]
-    for name, words in (("whole", ()), ("killed", ("step 12/",)), ("killed", ())):
+    for name, words in (("whole", ()), ("killed", (" 12/",)), ("killed", ())):
         moment = {"signal": signal.SIGKILL, "words": words[0]} if words else {}
         ended = whole.driver.run(tmp_path / name, [*options, tmp_path / name], **moment)
         assert ended.status == (KILLED if words else whole.ended.status)
