@@ -110,7 +110,7 @@ def metrics(steps: int = 312) -> list[dict[str, Any]]:
         if "loss" in line and line["step"] < steps // 3:  # the lower half opens later
             for block in ("block.0", "block.1", "block.2"):
                 line["grad_norm_by_block"].pop(block)
-    lines[150]["spike"] = ["block.5"]
+    lines[steps // 2]["spike"] = ["block.5"]
     lines[40]["loss"] = dict.fromkeys(lines[40]["loss"])
     lines[40]["grad_norm"] = None
     lines[40]["skipped"] = "loss is not finite"
