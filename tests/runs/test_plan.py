@@ -146,7 +146,7 @@ def test_nothing_is_left_behind(
     monkeypatch.chdir(tmp_path / "here")
     said = acclimate_("plan", files["train"], "--base", files["base"], "--general", files["general"], "--json")
     assert said.status == 0
-    assert json.loads(said.out)["method"] == "lora"  # of 160 pairs
+    assert json.loads(said.out)["method"] == "full"
     assert "about" in said.err
     assert "by stage" in said.err
     assert not [*(tmp_path / "here").iterdir(), *(tmp_path / "temporary").iterdir()]

@@ -48,7 +48,7 @@ _TIMED = 256  # texts that are
 _BY_ROWS = frozenset({"mine", "weigh"})  # stages whose time grows with the rows that train
 _OF_ROWS = "activations", "features", "guide.npy"  # in the cache: so does what they take
 _MAPPED = "activations", "guide.npy"  # of these, what is read through memory
-_KEPT = 1.1  # of the memory that a dozen steps take: the allocator keeps more while sizes of batches change
+_KEPT = 1.05  # of the memory that a dozen steps take: the allocator keeps more while sizes of batches change
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,7 @@ class Rehearsal(Stages):
         self._evaluations = 0
         self._progress: Progress | None = None
         self._disk = self._mapped = self._model = 0
+        self._of_rows = 1.0  # of the tokens that are kept, those of the rows; the others are general texts
 
     def cost(self) -> Cost:
         """Rehearses, and says what the run would take."""
@@ -224,6 +225,9 @@ class Rehearsal(Stages):
         self.clock.turn("train")
         trainer, sizes, progress = super()._train(train, source)
         self._progress = replace(progress)
+        lengths, streams = trainer.feed.store.lengths, trainer.feed.streams.values()
+        beside = np.unique(np.concatenate([np.zeros(0, np.int64), *(stream.features for stream in streams)]))
+        self._of_rows = 1 - float(lengths[beside].sum() / max(1, lengths.sum()))
         return trainer, sizes, progress
 
     def _evaluate_dev(self) -> dict[str, float]:
@@ -239,9 +243,10 @@ class Rehearsal(Stages):
 
     def _save(self, scores: dict[str, Any], before: Outcome, after: Outcome) -> None:
         cache = self.workspace.cache
-        by_rows, mapped = (sum(_bytes(cache / name) for name in names) for names in (_OF_ROWS, _MAPPED))
-        self._disk = model_bytes(self.workspace.path) + round(by_rows * (self._rows - 1))
-        self._mapped = round(mapped * (self._rows - 1))
+        kept, mapped = (sum(_bytes(cache / name) for name in names) for names in (_OF_ROWS, _MAPPED))
+        more = self._of_rows * (self._rows - 1)
+        self._disk = model_bytes(self.workspace.path) + round(kept * more)
+        self._mapped = round(mapped * more)
         super()._save({**scores, "gate": {**scores["gate"], "passed": True}}, before, after)
         self._model = model_bytes(self.workspace.model)
         self._disk += self._model
