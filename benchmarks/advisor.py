@@ -250,10 +250,7 @@ def _advised(found: Found) -> Rule:
 
 
 def _told(scores: Scores, rule: Rule) -> str:
-    taken: dict[str, list[str]] = {}
-    for row in scores:
-        taken.setdefault(f"{row[1].title}: {rule(row)}", []).append(row[0])
-    return "; ".join(taken)
+    return "; ".join(dict.fromkeys(f"{row[1].title}: {rule(row)}" for row in sorted(scores, key=lambda row: row[1])))
 
 
 if __name__ == "__main__":

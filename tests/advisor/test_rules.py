@@ -28,7 +28,7 @@ USUAL = Situation(rows=4_655)
         ("own_weights", "full", {"needs_own_weights": "new words are rows", "rows": 50}),
         ("shared_base", "adapter", {"serving": "shared_base", "rows": MANY_PAIRS}),
         ("fixed_index", "residual", {"serving": "fixed_index", "rows": MANY_PAIRS}),
-        ("short", "residual", {"limit_seconds": 9, "epoch_seconds": 100}),
+        ("short", "residual", {"limit_seconds": 8, "epoch_seconds": 100}),
         ("otherwise", "full", {"rows": 1_500, "limit_seconds": 100, "epoch_seconds": 100}),
     ],
 )

@@ -17,8 +17,8 @@ MANY_PAIRS = 100_000
 #: Epochs of full tuning that a time limit has to leave room for, or else what is cheaper is looked at.
 LEAST_EPOCHS = 1.0
 #: Pairs that full tuning has to get through in the time, though it sees no whole epoch. It was ahead of what is cheaper
-#: where it saw as few as that; with fewer nothing was measured.
-ENOUGH_PAIRS = 450
+#: where it saw 450; with fewer nothing was measured.
+ENOUGH_PAIRS = 400
 #: What a pilot tries beside a method that the user has named.
 BESIDE_A_GIVEN = (Full(), ResidualAdapter())
 

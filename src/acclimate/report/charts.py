@@ -13,7 +13,7 @@ from acclimate.report.said import Said, attributes, t
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 78, 14, 12, 44
-NAMES = 160  # room for names on the left, for charts with one row a name
+NAMES = 204  # room for names on the left, for charts with one row a name
 COLORS = 6  # classes s0 .. s5 in the style sheet, each with its own dash pattern
 
 
@@ -269,7 +269,7 @@ def bar_chart(
     return _svg(label, parts, HEIGHT) + _legend([name for name, _ in series], bars=True)
 
 
-_NAME = 15  # letters of a name
+_NAME = 26  # letters of a name
 _LETTER, _LINE = 8.5, 15  # room for a letter, at the size that narrow screens have
 _SIDES = tuple(  # where a name stands from its point: near ones first
     (across, down, side) for down in (4, -11, 20, -26, 35) for across, side in ((11, "start"), (-11, "end"))
@@ -398,4 +398,7 @@ def _cut(name: str) -> str:
 
 
 def _short(value: float) -> str:
+    if 1e-12 <= abs(value) < 1e-3:  # 1.5e-4 leaves more room than 0.00015
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     return f"{0 if abs(value) < 1e-12 else value:.3g}"
