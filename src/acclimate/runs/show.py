@@ -297,7 +297,7 @@ class Show:
         told = ", ".join(f"{stage} {_duration(seconds)}" for stage, seconds in cost["seconds"].items())
         self.detail(f"by stage: {told}")
         memory, disk, model = (cost[name] / 1e9 for name in ("peak_memory_bytes", "disk_bytes", "model_bytes"))
-        self.detail(f"memory {memory:.1f} GB or more, disk {disk:.1f} GB while it runs, {model:.2f} GB for the model")
+        self.detail(f"memory {memory:.1f} GB, disk {disk:.1f} GB while it runs, {model:.2f} GB for the model")
         rehearsed = "{steps} steps on {rows} rows".format_map(cost["rehearsed"])
         self.detail(f"as a rehearsal with {rehearsed} tells, on this machine as it is now")
 
