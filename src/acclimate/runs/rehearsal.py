@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import psutil
 import torch
 from torch.nn import functional as F
 
@@ -48,7 +49,7 @@ _TIMED = 256  # texts that are
 _BY_ROWS = frozenset({"mine", "weigh"})  # stages whose time grows with the rows that train
 _OF_ROWS = "activations", "features", "guide.npy"  # in the cache: so does what they take
 _MAPPED = "activations", "guide.npy"  # of these, what is read through memory
-_KEPT = 1.05  # of the memory that a dozen steps take: the allocator keeps more while sizes of batches change
+_KEPT = 1.3  # of what a dozen steps add to the memory: the allocator keeps more while sizes of batches change
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class Rehearsal(Stages):
         self._sample: dict[str, list[str]] = {}
         self._evaluations = 0
         self._progress: Progress | None = None
-        self._disk = self._mapped = self._model = 0
+        self._disk = self._mapped = self._model = self._resting = 0
         self._of_rows = 1.0  # of the tokens that are kept, those of the rows; the others are general texts
 
     def cost(self) -> Cost:
@@ -201,7 +202,7 @@ class Rehearsal(Stages):
             seconds={name: found for name, found in seconds.items() if round(found, 1) > 0},
             train_seconds=train,
             steps=round(progress.step * self._factor),
-            peak_memory_bytes=round(_KEPT * peak_memory_bytes()) + self._mapped,
+            peak_memory_bytes=round(self._resting + _KEPT * (peak_memory_bytes() - self._resting)) + self._mapped,
             disk_bytes=self._disk,
             model_bytes=self._model,
             trainable_parameters=sizes.trainable_parameters,
@@ -223,6 +224,7 @@ class Rehearsal(Stages):
 
     def _train(self, train: Sequence[Example] | ItemRows, source: Sequence[Example]) -> tuple[Trainer, Sizes, Progress]:
         self.clock.turn("train")
+        self._resting = psutil.Process().memory_info().rss
         trainer, sizes, progress = super()._train(train, source)
         self._progress = replace(progress)
         lengths, streams = trainer.feed.store.lengths, trainer.feed.streams.values()
