@@ -110,7 +110,9 @@ AT_ONCE = {  # command -> whether it trains, in a folder of its own
     "acclimate evaluate MODEL TEST --baseline all-MiniLM-L6-v2": False,
     "acclimate encode runs/terms texts.txt --out vectors.npy": False,
     "acclimate predict runs/both messages.txt --head intents --out intents.jsonl": False,
+    "acclimate report runs/terms": False,
     "acclimate report runs/terms --no-texts --out report.html": False,
+    "acclimate report runs/terms --no-texts --out shared.html": False,
     "acclimate export runs/terms --to mteb --out results": False,
     "acclimate doctor": False,
     "acclimate merge runs/terms all-MiniLM-L6-v2 --alpha 0.5 --out merged": False,
@@ -120,6 +122,7 @@ AT_ONCE = {  # command -> whether it trains, in a folder of its own
 LONG = {
     "acclimate export all-MiniLM-L6-v2 --to static --out static": False,
     "acclimate plan terms.csv --method adapter": False,
+    "acclimate plan terms.csv --pilot": False,
     "acclimate fit terms.csv --base static": True,
     "acclimate fit terms.csv --source other.jsonl": True,
     "acclimate fit corpus.jsonl --test FOLDER": True,

@@ -110,7 +110,8 @@ def test_what_is_left_out_and_what_it_costs_is_said(
     files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(Show, "say", lambda self, text: lines.append(text))
+    for said_by in ("say", "detail"):
+        monkeypatch.setattr(Show, said_by, lambda self, text: lines.append(text))
     tuned(files, tmp_path / "run", "data.mixing=alternating")
     said = "\n".join(lines)
     assert "note: 1 rows of source held texts of test or dev and were left out" in said
