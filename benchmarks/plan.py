@@ -127,7 +127,8 @@ def page(cases: Sequence[Case], results: Sequence[Result], provenance: Sequence[
         "",
         f"Base {BASE}, defaults, dev of 200 queries, test of 500 against 2,000 documents, the built-in probe. `plan` "
         "and then `fit`, each in a process of its own that finds no vectors of an earlier run. Seconds are those from "
-        "the call to its end, without the start of Python; memory is the most that was resident.",
+        "the call to its end, without the start of Python; memory is the most that was resident. By how much `plan` "
+        "raises the memory of its rehearsal was chosen on these six runs; what others are off by may be more.",
         "",
         *table(head, [_row(case, result) for case, result in zip(cases, results, strict=True)]),
         "",
