@@ -13,7 +13,7 @@ from acclimate.report.said import Said, attributes, t
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 78, 14, 12, 44
-NAMES = 204  # room for names on the left, for charts with one row a name
+NAMES = 228  # room for names on the left, for charts with one row a name
 COLORS = 6  # classes s0 .. s5 in the style sheet, each with its own dash pattern
 
 
