@@ -1,6 +1,5 @@
 """Acclimate fine-tunes embedding models on your own data and proves that they got better."""
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     )
     from acclimate.model.encoder import Encoder
     from acclimate.recipe import Recipe
-
-# Torch asks once, at its first tensor: large ones get large pages, of which less stays behind where sizes change.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __version__ = "0.1.0"
 __all__ = [
