@@ -2,8 +2,9 @@
 
 Two targets, each with another domain as its source, and one more with texts alone: what source, weights, adversarial
 training, adaptation to the texts, and queries made of the texts are worth with no pair of the target, and with 100.
-Every cell is a file under ``--out``; a second call measures what is missing. About two hours on one core
-(``--quick``: minutes; ``--sets`` and ``--only`` cut it into parts). DIR is what ``benchmarks/data.py`` builds.
+Every cell is a file under ``--out``; a second call measures what is missing, and several may share the work
+(``--part 1/2``, one on each core). About two hours on 2 cores (``--quick``: minutes). DIR is what
+``benchmarks/data.py`` builds.
 """
 
 import argparse
@@ -12,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from claims import interval
 from common import RESULTS, Cells, Result, change, points, spread, table, write_table
 from cuts import Cut, Sizes, cut
-from ways import ALWAYS, BASE, SEEDS, gains
+from ways import ALWAYS as WHOLE
+from ways import BASE, SEEDS, gains
 
 import acclimate
 from acclimate.core.files import read_jsonl, sha256_file, write_jsonl
@@ -31,6 +34,7 @@ LONG = {"debian_pkgs": 1_000}
 QUICK = Sizes(pairs=200, characters=200, dev=(50, 200), test=(100, 300))
 TEXTS, FEW = 6_000, 100
 OF_LONG = 3_000  # texts, where they are long
+ALWAYS = (*WHOLE, "training.precision=fp32")
 TSDAE = "adaptation={kind: tsdae, steps: 300, texts: TEXTS}"
 ADVERSARIAL = "regularizers=[distill, domain_adversarial]"
 _DRAWN = 23  # the seed of which texts and pairs are
@@ -105,16 +109,15 @@ class Files:
 
 def main() -> None:
     """Measures what is missing, then writes docs/results/domain.md."""
-    names = [way.name for way in WAYS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help=f"folder with {', '.join(SOURCES)}")
     parser.add_argument("--out", type=Path, help="folder of the cells [benchmarks/results/domain]")
-    parser.add_argument("--sets", nargs="+", choices=SOURCES, default=list(SOURCES), metavar="SET")
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="WAY", help="; ".join(names))
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th cell alone, and no page")
     parser.add_argument("--quick", action="store_true", help="one set, one seed, tiny: shows that it works, no result")
     arguments = parser.parse_args()
+    part, parts = map(int, arguments.part.split("/"))
     out = arguments.out or RESULTS / ("domain-quick" if arguments.quick else "domain")
-    sets, sizes = (list(SOURCES)[:1], QUICK) if arguments.quick else (arguments.sets, SIZES)
+    sets, sizes = (list(SOURCES)[:1], QUICK) if arguments.quick else (list(SOURCES), SIZES)
     files = {name: _files(arguments.data, name, sizes, out / "data") for name in sets}
     # A set without a source shows what texts alone are worth, and nothing else.
     wanted = [
@@ -122,25 +125,31 @@ def main() -> None:
         for seed in SEEDS
         for name in sets
         for way in WAYS
-        if seed in way.seeds and way.name in arguments.only and (SOURCES[name] or way in (TEXT_WAY, UNTAUGHT))
+        if seed in way.seeds and (SOURCES[name] or way in (TEXT_WAY, UNTAUGHT))
     ]
     if arguments.quick:
         wanted = [one for one in wanted if one[2] == SEEDS[0]]
+    # What has several seeds comes first: the claims are about these.
+    wanted = sorted(wanted, key=lambda one: len(one[1].seeds) == 1)[part - 1 :: parts]
     cells = Cells(out / "cells", planned=len(wanted))
     found: dict[str, dict[Way, list[Result]]] = {name: {} for name in sets}
-    # What has several seeds comes first: the claims are about these.
-    for name, way, seed in sorted(wanted, key=lambda one: len(one[1].seeds) == 1):
-        config = {"files": files[name].sha256(), "base": BASE, "trains": way.trains, "beside": way.beside}
-        config |= {"seed": seed, "settings": [*ALWAYS, *way.settings]}
-        label = f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}"
-        work = partial(_tuned, way, files[name], seed, out / "runs" / label)
+    for name, way, seed in wanted:
+        label, config = cell(name, way, seed, files[name])
+        work = partial(tuned, way, files[name], seed, out / "runs" / label)
         found[name].setdefault(way, []).append(cells.measure(label, config, work))
-    if not arguments.quick and (sets != list(SOURCES) or arguments.only != names):
+    if parts > 1:
         return
     lines = page(found, sizes, cells.provenance())
     print("\n".join(["", *lines]))
     if not arguments.quick:
         write_table("domain", lines)
+
+
+def cell(name: str, way: Way, seed: int, files: Files) -> tuple[str, dict[str, Any]]:
+    """The name of a measurement, and what it is of."""
+    config = {"files": files.sha256(), "base": BASE, "trains": way.trains, "beside": way.beside}
+    config |= {"seed": seed, "settings": [*ALWAYS, *way.settings]}
+    return f"{name}-{''.join(c if c.isalnum() else '_' for c in way.name)}-{seed}", config
 
 
 def _files(data: Path, name: str, sizes: Sizes, folder: Path) -> Files:
@@ -161,7 +170,8 @@ def _texts(name: str, sizes: Sizes) -> int:
     return min(OF_LONG if name in LONG else TEXTS, 6 * sizes.pairs)
 
 
-def _tuned(way: Way, files: Files, seed: int, folder: Path) -> Result:
+def tuned(way: Way, files: Files, seed: int, folder: Path) -> Result:
+    """One run: scores, and what each query got; its model is removed."""
     settings = [*ALWAYS, *(setting.replace("TEXTS", str(files.texts)) for setting in way.settings)]
     source = files.source
     # Without pairs of the target nobody has any to choose weights by either.
@@ -185,8 +195,7 @@ def _tuned(way: Way, files: Files, seed: int, folder: Path) -> Result:
         "ndcg": [query["ndcg_after"] for query in queries],
         "general": scores["general"]["delta"]["score"]["value"],
         "domains": scores.get("domains"),
-        "steps": scores["cost"]["steps"],
-        "seconds": scores["cost"]["train_seconds"],
+        "cost": scores["cost"],
     }
 
 
@@ -199,7 +208,7 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         "",
         *provenance,
         "",
-        f"Base {BASE}, full fine-tuning with its defaults, but for {' and '.join(f'`{one}`' for one in ALWAYS)}. The "
+        f"Base {BASE}, full fine-tuning with its defaults, but for {', '.join(f'`{one}`' for one in ALWAYS)}. The "
         f"source has {sizes.pairs:,} pairs; the target {TEXTS:,} documents without a query ({OF_LONG:,} of "
         f"{' and '.join(LONG)}, up to {max(LONG.values()):,} characters long, where the others have up to "
         f"{sizes.characters}), and {FEW} pairs to train "
@@ -209,7 +218,7 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         "is that of `data.weighting: auto`. Scores are in points of 100, means over the seeds, with the least and the "
         "greatest; a gain has its 95% interval over the test queries. General is the change of the built-in probe's "
         "test half. Told apart: how often a fresh classifier tells queries of source and target by their vectors, "
-        "before and after. Seconds are those of the training loop on one thread, without those of `tsdae`.",
+        "before and after. Steps are without those of `tsdae`.",
         *(line for name, ways in found.items() for line in _section(name, ways)),
         "",
         "## What is claimed",
@@ -220,7 +229,7 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
 
 def _section(name: str, ways: Mapping[Way, Sequence[Result]]) -> list[str]:
     before = next(iter(ways.values()))[0]["test"]["before"]["ndcg@10"]
-    head = ("tuned on", "seeds", "nDCG@10", "gain", "general", "told apart", "steps", "seconds")
+    head = ("tuned on", "seeds", "nDCG@10", "gain", "general", "told apart", "steps")
     source = f", with {SOURCES[name]} for a source" if SOURCES[name] else ""
     rows = [_row(way, ways[way]) for way in WAYS if way in ways]
     return ["", f"## {name}{source}", "", f"The untuned base has {points(before)}.", "", *table(head, rows)]
@@ -238,8 +247,7 @@ def _row(way: Way, results: Sequence[Result]) -> list[str]:
         _told(gains(results)),
         spread([result["general"] for result in results], change),
         " to ".join(apart),
-        str(results[0]["steps"]),
-        f"{np.mean([result['seconds'] for result in results]):.0f}",
+        str(results[0]["cost"]["steps"]),
     ]
 
 
