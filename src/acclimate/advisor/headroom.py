@@ -42,6 +42,11 @@ class Headroom:
         """What a user should know, empty where it is worth it."""
         if self.worth_tuning:
             return ""
+        if self.likely_gain == 0:
+            return (
+                f"nothing to gain: the base answers all {self.queries} test queries without a fault: don't tune, or "
+                "test on more queries, or harder ones"
+            )
         return (
             f"little to gain: the base has recall@10 {self.recall:.3f} and ndcg@10 {self.ndcg:.3f}. Tuning may gain "
             f"{self.likely_gain:.3f}, and {self.queries} test queries show {self.least_shown:.3f} or more: don't tune, "

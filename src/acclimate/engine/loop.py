@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from acclimate.core.errors import DivergedError, ResourceError
+from acclimate.core.heap import give_back_if_grown
 from acclimate.core.nouns import Batch, ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.engine.checkpoint import Checkpoint, CheckpointStore
@@ -222,6 +223,7 @@ class Trainer:
             before = self._position()
             self._open_groups(before / settings.steps)
             self._log(self._take_step(asked, step, epoch, batches))
+            give_back_if_grown()
             progress.step = step + 1
             after = self._position()
             progress.finished = after >= settings.steps

@@ -1,9 +1,7 @@
 """How much a pass may hold: found from what the graph of a few texts keeps, and from the memory that is free."""
 
-import ctypes
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,26 +55,6 @@ def free_bytes(device: str) -> int:
     except (OSError, ValueError):  # no such file, or "max"
         return free
     return max(0, min(free, limit - used))
-
-
-def give_back() -> None:
-    """Hands memory that is free to the system, where the C library would keep it for later.
-
-    Passes differ in size, so that what one frees has not the shape that the next one asks for: without this, 32 passes
-    of MiniLM took 0.4 GB more than one of them, and with it 0.2 GB, for 5% of the time.
-    """
-    trim = _trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _trim() -> Callable[[int], object] | None:
-    try:
-        found: Callable[[int], object] = ctypes.CDLL(None).malloc_trim  # glibc's
-    except (AttributeError, OSError, TypeError):
-        return None
-    return found
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from acclimate.engine.memory import give_back
+from acclimate.core.heap import give_back
 from acclimate.engine.unit import Inputs, TrainingUnit
 
 #: What a pass runs in: precision, training mode, and randomness that depends on the name of the pass alone.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from acclimate.core.errors import UsageError
+from acclimate.core.heap import give_back_if_grown
 from acclimate.model.attention import Packing, has_interface, packed, use_fast_attention
 from acclimate.model.backbone import blocks, first_position, hidden_size, padding_id, position_limit
 from acclimate.model.dense import Dense
@@ -195,8 +196,11 @@ class Encoder(Embedder):
             # One look-up for all passes: its gradient is a whole table [V, H], which each would fill and add anew.
             given = _Given(0, self.token_embedding()(moved.ids))
         pooled = self._pooled_packed if self.packs else self._pooled_padded
-        vectors = torch.cat([pooled(pad(moved, rows, self._padding_id), given) for rows in passes])
-        return self._through_dense(vectors)[torch.cat(passes).argsort()]
+        vectors = []
+        for rows in passes:
+            vectors.append(pooled(pad(moved, rows, self._padding_id), given))
+            give_back_if_grown()
+        return self._through_dense(torch.cat(vectors))[torch.cat(passes).argsort()]
 
     def token_states(self, tokens: Tokens) -> Tensor:
         """The backbone's last hidden state of each token. fp32 [T, H]."""
@@ -226,6 +230,7 @@ class Encoder(Embedder):
                 output = states_of(run_until(block, lambda batch=batch: states(batch, _Given())))  # type: ignore[misc]
                 real = batch.mask[_read(batch)] if self.packs else batch.mask
                 found[batch.places[batch.mask]] = (output[0] if self.packs else output)[real].float()
+                give_back_if_grown()
         return found
 
     def going_on(self, tokens: Tokens, depth: int, states: Tensor) -> Tokens:

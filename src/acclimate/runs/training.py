@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from acclimate.core.heap import give_back
 from acclimate.core.nouns import ParamGroup
 from acclimate.core.seeds import derive_seed
 from acclimate.core.specs import by_kind
@@ -26,7 +27,6 @@ from acclimate.engine.activations import Activations
 from acclimate.engine.checkpoint import CheckpointStore
 from acclimate.engine.inputs import Feed, Stream
 from acclimate.engine.loop import Callbacks, LoopSettings, Trainer
-from acclimate.engine.memory import give_back
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.unit import TrainingUnit
 from acclimate.evaluation import Encode
