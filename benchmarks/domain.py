@@ -1,8 +1,7 @@
 """A new domain with few pairs or none: ``python benchmarks/domain.py --data DIR``.
 
 Two targets, each with another domain as its source, and one more with texts alone: what source, weights, adversarial
-training, adaptation to the texts, and queries made of the texts are worth with no pair of the target, and with 100. On
-a third target, what a source is worth beside 100 pairs.
+training, adaptation to the texts, and queries made of the texts are worth with no pair of the target, and with 100.
 Every cell is a file under ``--out``; a second call measures what is missing, and several may share the work
 (``--part 1/2``, one on each core). About two hours on 2 cores (``--quick``: minutes). DIR is what
 ``benchmarks/data.py`` builds.
@@ -27,9 +26,8 @@ import acclimate
 from acclimate.core.files import read_jsonl, sha256_file, write_jsonl
 from acclimate.core.seeds import numpy_generator
 
-SOURCES = {"icd10cm": "hpo", "hpo": "debian_pkgs", "debian_pkgs": None, "docstrings": "debian_pkgs"}
-"""Target -> source: terms of findings for names of diseases, programs for terms of findings, none, and programs for
-functions."""
+SOURCES = {"icd10cm": "hpo", "hpo": "debian_pkgs", "debian_pkgs": None}
+"""Target -> source: terms of findings for names of diseases, programs for terms of findings, and none."""
 SIZES = Sizes(pairs=1_000, characters=200, dev=(300, 1_500), test=(1_000, 4_000))
 LONG = {"debian_pkgs": 1_000}
 """Characters a document where they are more: what has several sentences gives queries of other kinds."""
@@ -75,47 +73,6 @@ TEXT_WAY = Way("texts alone, taught by base and BM25", 0, "texts", settings=TAUG
 UNTAUGHT = Way("texts alone, with no teacher", 0, "texts")
 ALONE = Way("100 pairs", FEW, "few", seeds=SEEDS)
 MIXED = Way("100 pairs, mixed with the source", FEW, "few", True, (UNWEIGHTED,), SEEDS)
-WAYS = (*WHOLE, "training.precision=fp32")
-TSDAE = "adaptation={kind: tsdae, steps: 300, texts: TEXTS}"
-ADVERSARIAL = "regularizers=[distill, domain_adversarial]"
-_DRAWN = 23  # the seed of which texts and pairs are
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What trains, beside what, with which settings.
-
-    Attributes:
-        pairs: of the target, 0 or `FEW`.
-        trains: TRAIN: source, texts or few.
-        beside: whether the source stands beside it.
-        settings: TEXTS stands for the file of the target's texts.
-        seeds: more than one where something is claimed.
-    """
-
-    name: str
-    pairs: int
-    trains: str
-    beside: bool = False
-    settings: tuple[str, ...] = ()
-    seeds: Sequence[int] = SEEDS[:1]
-
-    def needs_source(self) -> bool:
-        """Whether it reads the source."""
-        return self.beside or self.trains == "source"
-
-
-TAUGHT = (  # recipes/text_only_taught.yaml
-    "data.mining={kind: ensemble, per_query: 4, range_min: 0, range_max: 50, relative_margin: 0.05}",
-    "objectives=[infonce, margin_mse]",
-)
-UNWEIGHTED = "data.weighting=none"
-TEXT_WAY = Way("texts alone, taught by base and BM25", 0, "texts", settings=TAUGHT, seeds=SEEDS)
-UNTAUGHT = Way("texts alone, with no teacher", 0, "texts")
-ALONE = Way("100 pairs", FEW, "few", seeds=SEEDS)
-MIXED = Way("100 pairs, mixed with the source", FEW, "few", True, (UNWEIGHTED,), SEEDS)
-SHOWN: dict[str, tuple[Way, ...]] = {"debian_pkgs": (TEXT_WAY, UNTAUGHT), "docstrings": (ALONE, MIXED)}
-"""Where not every way is measured: what texts alone are worth, and what a source is beside few pairs."""
 WAYS = (
     Way("source", 0, "source"),
     Way("tsdae, then source", 0, "source", settings=(TSDAE,)),
@@ -162,12 +119,13 @@ def main() -> None:
     out = arguments.out or RESULTS / ("domain-quick" if arguments.quick else "domain")
     sets, sizes = (list(SOURCES)[:1], QUICK) if arguments.quick else (list(SOURCES), SIZES)
     files = {name: _files(arguments.data, name, sizes, out / "data") for name in sets}
+    # A set without a source shows what texts alone are worth, and nothing else.
     wanted = [
         (name, way, seed)
         for seed in SEEDS
         for name in sets
         for way in WAYS
-        if seed in way.seeds and way in SHOWN.get(name, WAYS)
+        if seed in way.seeds and (SOURCES[name] or way in (TEXT_WAY, UNTAUGHT))
     ]
     if arguments.quick:
         wanted = [one for one in wanted if one[2] == SEEDS[0]]
@@ -300,7 +258,7 @@ def _told(differences: np.ndarray) -> str:
 
 def _claims(found: Mapping[str, Mapping[Way, Sequence[Result]]]) -> list[str]:
     """What texts alone gain, and whether a source helps few pairs."""
-    of_texts = {name: gains(ways[TEXT_WAY]) for name, ways in found.items() if TEXT_WAY in ways}
+    of_texts = {name: gains(ways[TEXT_WAY]) for name, ways in found.items()}
     proven = sum(interval(gain)[1] > 0 for gain in of_texts.values())
     told = ", ".join(f"{name} {_told(gain)}" for name, gain in of_texts.items())
     lines = [
