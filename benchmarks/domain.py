@@ -153,8 +153,10 @@ def cell(name: str, way: Way, seed: int, files: Files) -> tuple[str, dict[str, A
 
 
 def _files(data: Path, name: str, sizes: Sizes, folder: Path) -> Files:
-    sizes = replace(sizes, characters=LONG.get(name, sizes.characters))
-    target, source = cut(data / name, sizes, folder / name), SOURCES[name]
+    source = SOURCES[name]
+    # A set is the same cut as a target and as a source: both lie in one place.
+    cuts = {one: cut(data / one, _sizes(one, sizes), folder / one) for one in (name, source) if one}
+    target, sizes = cuts[name], _sizes(name, sizes)
     rows = list(read_jsonl(data / name / "train.jsonl"))
     texts = list(dict.fromkeys(row["positive"] for row in rows if len(row["positive"]) <= sizes.characters))
     drawn = np.sort(numpy_generator(_DRAWN, name, "texts").permutation(len(texts))[: _texts(name, sizes)])
@@ -163,7 +165,11 @@ def _files(data: Path, name: str, sizes: Sizes, folder: Path) -> Files:
     pairs = list(read_jsonl(target.train))  # in a random order
     write_jsonl(paths["few"], pairs[:FEW])
     write_jsonl(paths["few_dev"], pairs[FEW : 2 * FEW])
-    return Files(target, cut(data / source, sizes, folder / source) if source else None, **paths)
+    return Files(target, cuts[source] if source else None, **paths)
+
+
+def _sizes(name: str, sizes: Sizes) -> Sizes:
+    return replace(sizes, characters=LONG.get(name, sizes.characters))
 
 
 def _texts(name: str, sizes: Sizes) -> int:
@@ -210,8 +216,8 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         "",
         f"Base {BASE}, full fine-tuning with its defaults, but for {', '.join(f'`{one}`' for one in ALWAYS)}. The "
         f"source has {sizes.pairs:,} pairs; the target {TEXTS:,} documents without a query ({OF_LONG:,} of "
-        f"{' and '.join(LONG)}, up to {max(LONG.values()):,} characters long, where the others have up to "
-        f"{sizes.characters}), and {FEW} pairs to train "
+        f"{' and '.join(LONG)}, whose documents, a source's too, have up to {max(LONG.values()):,} characters, others "
+        f"up to {sizes.characters}), and {FEW} pairs to train "
         f"with {FEW} to choose weights by, or none. Without pairs, weights are chosen by the source's dev pairs, or by "
         f"queries made of texts that were held out. Test: {sizes.test[0]:,} queries of the target against "
         f"{sizes.test[1]:,} documents. `tsdae` is 300 steps on the target's texts. A weight, where rows are weighted, "
