@@ -20,19 +20,19 @@ class _Watch:
     """
 
     def __init__(self) -> None:
-        self.since = time.perf_counter()
+        self.since = time.monotonic()
         self.pages: int | None = None
 
     def again(self) -> None:
         """Begins anew."""
-        self.since, self.pages = time.perf_counter(), None
+        self.since, self.pages = time.monotonic(), None
 
     def grown(self) -> bool:
         """Whether it is time."""
         if self.pages is None:
             self.pages = _resident_pages()
             return False
-        return time.perf_counter() - self.since > _SECONDS and _resident_pages() > _GROWN * self.pages
+        return time.monotonic() - self.since > _SECONDS and _resident_pages() > _GROWN * self.pages
 
 
 _watch = _Watch()
