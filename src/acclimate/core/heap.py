@@ -19,9 +19,8 @@ class _Watch:
         pages: resident after the first pass since then, or None before it.
     """
 
-    def __init__(self) -> None:
-        self.since = time.monotonic()
-        self.pages: int | None = None
+    since = 0.0
+    pages: int | None = None
 
     def again(self) -> None:
         """Begins anew."""
