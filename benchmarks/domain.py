@@ -1,6 +1,6 @@
 """A new domain with few pairs or none: ``python benchmarks/domain.py --data DIR``.
 
-Two targets, each with another domain as its source, and one more with texts alone: what source, weights, adversarial
+Three targets, each with another domain as its source, and one more with texts alone: what source, weights, adversarial
 training, adaptation to the texts, and queries made of the texts are worth with no pair of the target, and with 100.
 Every cell is a file under ``--out``; a second call measures what is missing, and several may share the work
 (``--part 1/2``, one on each core). About two hours on 2 cores (``--quick``: minutes). DIR is what
@@ -26,8 +26,8 @@ import acclimate
 from acclimate.core.files import read_jsonl, sha256_file, write_jsonl
 from acclimate.core.seeds import numpy_generator
 
-SOURCES = {"icd10cm": "hpo", "hpo": "debian_pkgs", "debian_pkgs": None}
-"""Target -> source: terms of findings for names of diseases, programs for terms of findings, and none."""
+SOURCES = {"icd10cm": "hpo", "hpo": "debian_pkgs", "docstrings": "debian_pkgs", "debian_pkgs": None}
+"""Target -> source: terms of findings for names of diseases, programs for these terms and for functions, and none."""
 SIZES = Sizes(pairs=1_000, characters=200, dev=(300, 1_500), test=(1_000, 4_000))
 LONG = {"debian_pkgs": 1_000}
 """Characters a document where they are more: what has several sentences gives queries of other kinds."""
@@ -268,18 +268,24 @@ def _claims(found: Mapping[str, Mapping[Way, Sequence[Result]]]) -> list[str]:
     proven = sum(interval(gain)[1] > 0 for gain in of_texts.values())
     told = ", ".join(f"{name} {_told(gain)}" for name, gain in of_texts.items())
     lines = [
-        f"- Texts alone: {told}. The aim is an interval above zero on at least two of three: "
-        f"{'met' if proven >= 2 else 'NOT MET'}."
+        f"- Texts alone: {told}. The aim is an interval above zero on at least two sets in three: "
+        f"{_met(3 * proven >= 2 * len(of_texts))}."
     ]
-    for name, ways in found.items():
-        if MIXED in ways and ALONE in ways:
-            more = gains(ways[MIXED]) - gains(ways[ALONE])
-            met = interval(more)[1] > 0
-            lines.append(
-                f"- {name}, {FEW} pairs: mixed with the source {_told(more)} beside these alone; the aim is an "
-                f"interval above zero: {'met' if met else 'NOT MET'}."
-            )
+    further = {
+        name: gains(ways[MIXED]) - gains(ways[ALONE]) for name, ways in found.items() if MIXED in ways and ALONE in ways
+    }
+    if len(further) > 1:
+        further["all of these, a query counted as one"] = np.concatenate([*further.values()])
+    for name, more in further.items():
+        lines.append(
+            f"- {name}, {FEW} pairs: mixed with the source {_told(more)} beside these alone; the aim is an interval "
+            f"above zero: {_met(interval(more)[1] > 0)}."
+        )
     return lines
+
+
+def _met(reached: bool) -> str:
+    return "met" if reached else "NOT MET"
 
 
 if __name__ == "__main__":
