@@ -49,7 +49,7 @@ _TIMED = 256  # texts that are
 _BY_ROWS = frozenset({"mine", "weigh"})  # stages whose time grows with the rows that train
 _OF_ROWS = "activations", "features", "guide.npy"  # in the cache: so does what they take
 _MAPPED = "activations", "guide.npy"  # of these, what is read through memory
-_KEPT = 1.3  # of what a dozen steps add to the memory: the allocator keeps more while sizes of batches change
+_KEPT = 1.25  # of what a dozen steps add to the memory: the allocator keeps more while sizes of batches change
 
 
 @dataclass(frozen=True, slots=True)
