@@ -68,26 +68,26 @@ TAUGHT = (  # recipes/text_only_taught.yaml
     "data.mining={kind: ensemble, per_query: 4, range_min: 0, range_max: 50, relative_margin: 0.05}",
     "objectives=[infonce, margin_mse]",
 )
-UNWEIGHTED = "data.weighting=none"
+WEIGHTED = "data.weighting=density_ratio"
 TEXT_WAY = Way("texts alone, taught by base and BM25", 0, "texts", settings=TAUGHT, seeds=SEEDS)
 UNTAUGHT = Way("texts alone, with no teacher", 0, "texts")
 ALONE = Way("100 pairs", FEW, "few", seeds=SEEDS)
-MIXED = Way("100 pairs, mixed with the source", FEW, "few", True, (UNWEIGHTED,), SEEDS)
+MIXED = Way("100 pairs, mixed with the source", FEW, "few", True, seeds=SEEDS)
 WAYS = (
     Way("source", 0, "source"),
     Way("tsdae, then source", 0, "source", settings=(TSDAE,)),
     TEXT_WAY,
     UNTAUGHT,
     Way("tsdae, then texts", 0, "texts", settings=(*TAUGHT, TSDAE)),
-    Way("texts, mixed with the source", 0, "texts", True, (*TAUGHT, UNWEIGHTED)),
-    Way("the same, weighted", 0, "texts", True, TAUGHT),
-    Way("the same, adversarial", 0, "texts", True, (*TAUGHT, UNWEIGHTED, ADVERSARIAL)),
+    Way("texts, mixed with the source", 0, "texts", True, TAUGHT),
+    Way("the same, weighted", 0, "texts", True, (*TAUGHT, WEIGHTED)),
+    Way("the same, adversarial", 0, "texts", True, (*TAUGHT, ADVERSARIAL)),
     ALONE,
     Way("tsdae, then 100 pairs", FEW, "few", settings=(TSDAE,)),
     MIXED,
-    Way("100 pairs, mixed, by turns", FEW, "few", True, (UNWEIGHTED, "data.mixing=alternating")),
-    Way("100 pairs, mixed and weighted", FEW, "few", True),
-    Way("100 pairs, mixed, adversarial", FEW, "few", True, (UNWEIGHTED, ADVERSARIAL)),
+    Way("100 pairs, mixed, annealed", FEW, "few", True, ("data.mixing=annealed",)),
+    Way("100 pairs, mixed and weighted", FEW, "few", True, (WEIGHTED,)),
+    Way("100 pairs, mixed, adversarial", FEW, "few", True, (ADVERSARIAL,)),
 )
 
 
@@ -219,9 +219,10 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         f"{' and '.join(LONG)}, whose documents, a source's too, have up to {max(LONG.values()):,} characters, others "
         f"up to {sizes.characters}), and {FEW} pairs to train "
         f"with {FEW} to choose weights by, or none. Without pairs, weights are chosen by the source's dev pairs, or by "
-        f"queries made of texts that were held out. Test: {sizes.test[0]:,} queries of the target against "
-        f"{sizes.test[1]:,} documents. `tsdae` is 300 steps on the target's texts. A weight, where rows are weighted, "
-        "is that of `data.weighting: auto`. Scores are in points of 100, means over the seeds, with the least and the "
+        f"queries made of texts that were held out. Mixed, batches of a larger source come by turns with those of the "
+        "target, and those of a smaller one as there are rows of each: what `auto` takes, and chosen on dev queries. "
+        f"Test: {sizes.test[0]:,} queries of the target against {sizes.test[1]:,} documents. `tsdae` is 300 steps on "
+        "the target's texts. Rows are weighted by `data.weighting: density_ratio`. Scores are in points of 100, means over the seeds, with the least and the "
         "greatest; a gain has its 95% interval over the test queries. General is the change of the built-in probe's "
         "test half. Told apart: how often a fresh classifier tells queries of source and target by their vectors, "
         "before and after. Steps are without those of `tsdae`.",
@@ -268,8 +269,8 @@ def _claims(found: Mapping[str, Mapping[Way, Sequence[Result]]]) -> list[str]:
     proven = sum(interval(gain)[1] > 0 for gain in of_texts.values())
     told = ", ".join(f"{name} {_told(gain)}" for name, gain in of_texts.items())
     lines = [
-        f"- Texts alone: {told}. The aim is an interval above zero on at least two sets in three: "
-        f"{_met(3 * proven >= 2 * len(of_texts))}."
+        f"- Texts alone: {told}. The aim is an interval above zero on two of three "
+        f"sets; it is above on {proven} of these {len(of_texts)}."
     ]
     further = {
         name: gains(ways[MIXED]) - gains(ways[ALONE]) for name, ways in found.items() if MIXED in ways and ALONE in ways

@@ -8,12 +8,12 @@ import pytest
 
 from acclimate.core.errors import UsageError
 from acclimate.data.mixings import MIXINGS, Alternating, Annealed, Proportional
-from acclimate.data.weightings import WEIGHTINGS, DensityRatio, Nearest
+from acclimate.data.weightings import WEIGHTINGS
 from acclimate.recipe import read_recipe
 from acclimate.recipe.resolve import Facts, Plan, resolve
 from acclimate.recipe.sources import SourceFacts
 
-SOURCE = SourceFacts(rows=6_400, queries=6_000, of_train=1_000)
+SOURCE = SourceFacts(rows=6_400)
 FACTS = Facts(
     rows=1_280,
     kind="pairs",
@@ -31,21 +31,15 @@ def plan(*settings: str, source: SourceFacts | None = SOURCE, **facts: Any) -> P
     return resolve(read_recipe(None, settings), replace(FACTS, source=source, **facts))
 
 
-def test_mixing_goes_by_sizes_and_time() -> None:
-    assert plan().decided.mixing == Annealed(begin=0.8333)  # 100 batches beside 20
+def test_mixing_goes_by_sizes() -> None:
+    assert plan().decided.mixing == Alternating()  # 100 batches beside 20
     assert plan(source=replace(SOURCE, rows=1_280)).decided.mixing == Proportional()
-    assert plan("training.time_limit=5m").decided.mixing == Alternating()
     assert plan("data.mixing=proportional").decided.mixing == Proportional()
     assert plan(source=None).decided.mixing is None
 
 
-def test_weighting_goes_by_how_many_different_queries_there_are() -> None:
-    assert plan().decided.weighting == DensityRatio()
-    assert plan(source=replace(SOURCE, of_train=99)).decided.weighting == Nearest()
-    assert plan(source=replace(SOURCE, of_train=8)).decided.weighting == Nearest(k=8)
-    assert plan(source=replace(SOURCE, queries=99)).decided.weighting == Nearest()
-    assert plan(kind="scored").decided.weighting == "none"
-    assert plan("data.weighting=none").decided.weighting == "none"
+def test_what_is_asked_of_annealing_is_written_out() -> None:
+    assert plan("data.mixing=annealed").recipe.data.mixing == Annealed(begin=0.8333)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +58,11 @@ def test_what_it_costs_is_said(settings: list[str], said: str) -> None:
 
 def test_a_reason_is_given_where_nobody_decided() -> None:
     told = "\n".join(plan().reasons)
-    assert "mixing annealed: much of the source at first, and TRAIN alone at the end (the source is larger" in told
-    assert "weighting density_ratio: how much denser the target is there" in told
-    chosen = "\n".join(plan("data.mixing=annealed", "data.weighting=density_ratio").reasons)
+    assert "mixing alternating: a batch of the source, a batch of TRAIN (the source is larger than TRAIN)" in told
+    assert "weighting none: every row counts the same" in told
+    chosen = "\n".join(plan("data.mixing=alternating", "data.weighting=density_ratio").reasons)
     assert "larger than TRAIN" not in chosen
-    assert "on both sides" not in chosen
+    assert "weighting density_ratio: how much denser the target is there" in chosen
 
 
 def test_a_source_without_a_teacher_teaches_no_student() -> None:

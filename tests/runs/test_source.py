@@ -76,8 +76,7 @@ def test_each_way_mixes_the_batches_and_trains_on_all_of_train(files: dict[str, 
 
 def test_what_auto_became_is_written_out(files: dict[str, Path], tmp_path: Path) -> None:
     larger = data_of(tuned(files, tmp_path / "larger", epochs=1))
-    assert larger["mixing"] == {"kind": "annealed", "begin": 0.6875}  # 11 batches beside 5
-    assert larger["weighting"] == {"kind": "nearest", "k": 10, "sharpness": 0.5}
+    assert larger["mixing"] == {"kind": "alternating"}  # 11 batches beside 5
 
 
 def test_a_resumed_run_goes_on_as_one_that_was_not_stopped(
@@ -112,20 +111,19 @@ def test_what_is_left_out_and_what_it_costs_is_said(
     lines: list[str] = []
     for said_by in ("say", "detail"):
         monkeypatch.setattr(Show, said_by, lambda self, text: lines.append(text))
-    tuned(files, tmp_path / "run", "data.mixing=alternating")
+    tuned(files, tmp_path / "run", "data.weighting=nearest")
     said = "\n".join(lines)
     assert "note: 1 rows of source held texts of test or dev and were left out" in said
     assert "source: 130 rows, read 1.4 times on average; 15 steps beside 15 of TRAIN, 50% of the batches" in said
     assert "most alike: what" in said
+    assert "mixing alternating: a batch of the source, a batch of TRAIN (the source is larger than TRAIN)" in said
     assert "weighting nearest" in said
-    assert "54 different queries on one side are few for a classifier" in said
 
 
 def test_of_a_huge_source_a_random_choice_is_read(files: dict[str, Path], tmp_path: Path) -> None:
     rows = [{"query": f"question {n}", "positive": f"answer {n}"} for n in range(700)]
     large = jsonl(tmp_path / "large.jsonl", rows)
-    settings = ("data.mixing={kind: proportional, most: 0.1}", "data.weighting=none")
-    run = tuned(files, tmp_path / "run", *settings, source=large, epochs=1)
+    run = tuned(files, tmp_path / "run", "data.mixing={kind: proportional, most: 0.1}", source=large, epochs=1)
     assert sum(of_source(run)) == 1  # a tenth of five batches
     seen = steps_of(run)[of_source(run).index(True)]
     assert sorted(int(name.rpartition(":")[2]) for name in seen)[-1] > 500  # 600 are read, not the first ones
@@ -181,7 +179,7 @@ def test_prompts_and_weights_are_what_a_file_could_say(files: dict[str, Path], t
         for row, record in rows
     ]
     source = jsonl(tmp_path / "source.jsonl", written)
-    same = tuned(files, tmp_path / "written", "data.weighting=none", source=source, epochs=1)
+    same = tuned(files, tmp_path / "written", source=source, epochs=1)
     weights = [(run.path / "model" / "model.safetensors").read_bytes() for run in (plain, told, same)]
     assert weights[1] == weights[2] != weights[0]
 
@@ -189,7 +187,6 @@ def test_prompts_and_weights_are_what_a_file_could_say(files: dict[str, Path], t
 def test_scored_pairs_train_beside_scored_pairs_and_count_the_same(files: dict[str, Path], tmp_path: Path) -> None:
     settings: dict[str, Any] = {"train": files["scored"], "test": None, "source": files["scored"], "epochs": 1}
     run = tuned(files, tmp_path / "run", "data.mixing=alternating", "data.dev_share=0.2", **settings)
-    assert data_of(run)["weighting"] == "none"
     assert sum(of_source(run)) == len(of_source(run)) / 2
     with pytest.raises(UsageError, match=r"data\.weighting=nearest cannot act on scored pairs: their loss compares"):
         tuned(files, tmp_path / "weighed", "data.weighting=nearest", **settings)

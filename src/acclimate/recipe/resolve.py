@@ -10,7 +10,6 @@ from acclimate.core.specs import closest
 from acclimate.data.miners import MINERS
 from acclimate.data.mixings import Mixing
 from acclimate.data.query_makers import QueryMaker
-from acclimate.data.weightings import Weighting
 from acclimate.engine.optimizers import OPTIMIZERS
 from acclimate.engine.precision import Precision
 from acclimate.gradient_rules import GradientRule
@@ -19,7 +18,7 @@ from acclimate.methods.full import Full
 from acclimate.objectives import OBJECTIVES, ObjectiveSpec
 from acclimate.objectives.cosent import CoSentSpec
 from acclimate.objectives.infonce import InfoNCESpec
-from acclimate.recipe.sources import SourceFacts, check_source, mixing_for, told, weighting_for
+from acclimate.recipe.sources import SourceFacts, check_source, mixing_for, told
 from acclimate.recipe.tree import DataSettings, Recipe, TrainingSettings
 from acclimate.regularizers import RegularizerSpec
 from acclimate.regularizers.distill import DistillSpec
@@ -99,7 +98,7 @@ class Facts:
 class Decided:
     """Every value that a recipe may leave to ``auto``, decided.
 
-    ``default_lr`` is what ``lr`` would be then. Without a source, ``mixing`` and ``weighting`` are None.
+    ``default_lr`` is what ``lr`` would be then. Without a source, ``mixing`` is None.
     """
 
     method: Method
@@ -118,7 +117,6 @@ class Decided:
     device: str
     keep_best: str
     mixing: Mixing | None = None
-    weighting: Weighting | Literal["none"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     method.check_rows(facts.kind)
     searches, is_table = OPTIMIZERS[training.optimizer].line_search, facts.table_scale is not None
     _check_tasks(recipe)
-    check_source(recipe, facts.source is not None)
+    check_source(recipe, facts.source is not None, facts.kind)
     if searches:
         _check_line_search(training, recipe.data, facts.rows)
         _check_pulls(recipe)
@@ -172,7 +170,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
     objectives = default.objectives if recipe.objectives == "auto" else recipe.objectives
     batch_size = min(default.batch_size if training.batch_size == "auto" else training.batch_size, facts.rows)
     epochs = default.epochs if training.epochs == "auto" else training.epochs
-    mixing, weighting, of_source = _source(recipe, facts, batch_size, epochs)
+    mixing, of_source = _source(recipe, facts, batch_size, epochs)
     decided = Decided(
         method=method,
         objectives=tuple(given.decided(facts.base_distance) for given in objectives),
@@ -190,7 +188,6 @@ def resolve(recipe: Recipe, facts: Facts) -> Plan:
         device=facts.device,
         keep_best=facts.main_metric if evaluation.keep_best == "auto" else evaluation.keep_best,
         mixing=mixing,
-        weighting=weighting,
     )
     _check_objectives(decided.objectives, facts)
     _check_teacher(decided.objectives, recipe.data, facts)
@@ -313,16 +310,13 @@ def _check_objectives(objectives: tuple[ObjectiveSpec, ...], facts: Facts) -> No
             raise UsageError(problem, f"add one to objectives, as {{kind: infonce{named}}}")
 
 
-def _source(
-    recipe: Recipe, facts: Facts, batch_size: int, epochs: float
-) -> tuple[Mixing | None, Weighting | Literal["none"] | None, tuple[str, ...]]:
+def _source(recipe: Recipe, facts: Facts, batch_size: int, epochs: float) -> tuple[Mixing | None, tuple[str, ...]]:
     """How a source takes part, where there is one, and what a plan says of it."""
     source = facts.source
     if source is None:
-        return None, None, ()
+        return None, ()
     mixing = mixing_for(recipe, source, facts.rows, batch_size)
-    weighting = weighting_for(recipe, source, facts.kind)
-    return mixing[0], weighting[0], told(mixing, weighting, source, facts.rows, batch_size, epochs)
+    return mixing[0], told(mixing, recipe.data.weighting, source, facts.rows, batch_size, epochs)
 
 
 def _shares(data: DataSettings, facts: Facts) -> tuple[str, ...]:
@@ -346,7 +340,7 @@ def _written(recipe: Recipe, decided: Decided, maker: QueryMaker | None) -> Reci
             **{name: values[name] for name in ("method", "objectives", "regularizers")},
             "serving": "alone",  # it has had its say: what is resolved is a recipe too, whose method is given
             "data": recipe.data.model_copy(
-                update={name: values[name] for name in ("mixing", "weighting") if values[name] is not None}
+                update=({} if decided.mixing is None else {"mixing": decided.mixing})
                 | ({} if maker is None else {"synthetic": maker})
             ),
             "training": recipe.training.model_copy(update=training),

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from acclimate.core.errors import UsageError
 from acclimate.data.batches import batch_count
-from acclimate.data.domain_classifier import LEAST
-from acclimate.data.mixings import Alternating, Annealed, Mixing, Proportional
-from acclimate.data.weightings import DensityRatio, Nearest, Weighting
+from acclimate.data.mixings import Alternating, Mixing, Proportional
+from acclimate.data.weightings import Weighting
 from acclimate.engine.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from acclimate.recipe.tree import Recipe
-
-_ENOUGH = 100  # different queries of either: with fewer, a classifier in hundreds of dimensions says next to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +20,14 @@ class SourceFacts:
 
     Attributes:
         rows: those that train.
-        queries: its different queries.
-        of_train: those of TRAIN.
         taught: whether rows have a teacher's scores.
     """
 
     rows: int
-    queries: int
-    of_train: int
     taught: bool = False
 
 
-def check_source(recipe: "Recipe", given: bool) -> None:
+def check_source(recipe: "Recipe", given: bool, kind: str) -> None:
     """Settings of a source that cannot act.
 
     Raises:
@@ -51,6 +44,9 @@ def check_source(recipe: "Recipe", given: bool) -> None:
                 problem = f"data.{name}={prompt!r} cannot act without data.source"
                 raise UsageError(problem, "name the file with --source, or leave it out")
         return
+    if kind == "scored" and data.weighting != "none":
+        problem = f"data.weighting={data.weighting.kind} cannot act on scored pairs: their loss compares pairs"
+        raise UsageError(problem, "leave it out")
     if OPTIMIZERS[training.optimizer].line_search:
         problem = f"data.source cannot act with optimizer {training.optimizer}, whose every step takes all rows"
         raise UsageError(problem, "leave it out, or take optimizer adamw")
@@ -66,34 +62,12 @@ def mixing_for(recipe: "Recipe", source: SourceFacts, rows: int, batch_size: int
         return recipe.data.mixing.decided(own, others), ""
     if others <= own:
         return Proportional(), "the source is no larger than TRAIN"
-    if recipe.training.time_limit != "none":
-        return Alternating(), "the source is larger than TRAIN, and the time may be over before the epochs"
-    return Annealed().decided(own, others), "the source is larger than TRAIN"
-
-
-def weighting_for(recipe: "Recipe", source: SourceFacts, kind: str) -> tuple[Weighting | Literal["none"], str]:
-    """What rows of the source count, and why where nobody said it.
-
-    Raises:
-        UsageError: weights of scored pairs.
-    """
-    given = recipe.data.weighting
-    if kind == "scored":
-        if not isinstance(given, str):
-            problem = f"data.weighting={given.kind} cannot act on scored pairs: their loss compares pairs"
-            raise UsageError(problem, "leave it out")
-        return "none", "the loss of scored pairs compares pairs with each other"
-    if given != "auto":
-        return given, ""
-    fewest = min(source.queries, source.of_train)
-    if fewest >= _ENOUGH:
-        return DensityRatio(), f"{_ENOUGH} different queries and more on both sides"
-    return Nearest(k=min(LEAST, source.of_train)), f"{fewest} different queries on one side are few for a classifier"
+    return Alternating(), "the source is larger than TRAIN"
 
 
 def told(
     mixing: tuple[Mixing, str],
-    weighting: tuple[Weighting | Literal["none"], str],
+    weights: Weighting | Literal["none"],
     source: SourceFacts,
     rows: int,
     batch_size: int,
@@ -101,14 +75,13 @@ def told(
 ) -> tuple[str, ...]:
     """What a plan says of them."""
     how, why = mixing
-    weights, because = weighting
     own, others = batch_count(rows, batch_size), batch_count(source.rows, batch_size)
     added = math.floor(own * how.had(epochs, epochs, own, others) + 0.5)
     beside = round(epochs * own)
-    counted = "every row counts the same" if weights == "none" else f"{weights.kind}: {weights.summary}"
+    counted = "none: every row counts the same" if weights == "none" else f"{weights.kind}: {weights.summary}"
     return (
         f"source, mixing {how.kind}: {how.summary}{f' ({why})' if why else ''}",
         f"source: {source.rows:,} rows, read {added / others:.2g} times on average; {added} steps beside {beside} of "
         f"TRAIN, {added / (added + beside):.0%} of the batches",
-        f"source, weighting {counted}{f' ({because})' if because else ''}",
+        f"source, weighting {counted}",
     )

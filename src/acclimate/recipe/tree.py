@@ -124,7 +124,7 @@ class DataSettings(Settings):
     source_query_prompt: str = ""
     source_document_prompt: str = ""
     mixing: AnyMixing | Auto = "auto"
-    weighting: AnyWeighting | Literal["none"] | Auto = "auto"
+    weighting: AnyWeighting | Literal["none"] = "none"
     tasks: dict[Annotated[str, AfterValidator(_task_name)], TaskSettings] = Field(default_factory=dict)
     tasks_a_step: Literal["one", "all"] = "one"
     task_temperature: Annotated[float, Field(ge=1)] = 2.0

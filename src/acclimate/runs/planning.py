@@ -9,9 +9,8 @@ import torch
 
 from acclimate.advisor import Advice
 from acclimate.core.errors import UsageError
-from acclimate.data.examples import Dataset, Kind, normalized
+from acclimate.data.examples import Dataset, Kind
 from acclimate.data.items import ItemRows
-from acclimate.data.keys import distinct, keys_of
 from acclimate.data.query_makers import Writer
 from acclimate.data.roles import TEACHER
 from acclimate.engine.optimizers import OPTIMIZERS
@@ -198,8 +197,7 @@ def _source_facts(prepared: Prepared) -> SourceFacts | None:
     source, train = prepared.source, prepared.train
     if source is None or isinstance(train, ItemRows):
         return None
-    queries, of_train = (distinct(keys_of(normalized(row.query) for row in rows)) for rows in (source.rows, train))
-    return SourceFacts(len(source.rows), queries, of_train, _has_teacher(source.dataset))
+    return SourceFacts(len(source.rows), _has_teacher(source.dataset))
 
 
 def _higher_is_better(prepared: Prepared) -> list[str]:

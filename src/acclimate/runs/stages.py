@@ -248,14 +248,14 @@ class Stages:
 
     def _source_rows(self) -> Sequence[Example]:
         """The rows of a source, each with what it counts, and behind its prompts."""
-        source, train, weighting = self.prepared.source, self.prepared.train, self.plan.decided.weighting
+        source, train, data = self.prepared.source, self.prepared.train, self.recipe.data
         if source is None:
             return ()
-        rows, data = source.rows, self.recipe.data
-        if weighting is not None and weighting != "none" and not isinstance(train, ItemRows):
+        rows = source.rows
+        if data.weighting != "none" and not isinstance(train, ItemRows):
             self.show.stage("weigh", "looking how much rows of the source are like those of TRAIN")
             seed = self.recipe.training.seed
-            rows = weighed(weighting, rows, train, self.workspace, self._encode_base(), seed)
+            rows = weighed(data.weighting, rows, train, self.workspace, self._encode_base(), seed)
             self.show.weighed(json.loads((self.workspace.data / "weighting.json").read_text()))
         return prompted(rows, data.source_query_prompt, data.source_document_prompt)
 
