@@ -217,16 +217,15 @@ def page(found: Mapping[str, Mapping[Way, Sequence[Result]]], sizes: Sizes, prov
         f"Base {BASE}, full fine-tuning with its defaults, but for {', '.join(f'`{one}`' for one in ALWAYS)}. The "
         f"source has {sizes.pairs:,} pairs; the target {TEXTS:,} documents without a query ({OF_LONG:,} of "
         f"{' and '.join(LONG)}, whose documents, a source's too, have up to {max(LONG.values()):,} characters, others "
-        f"up to {sizes.characters}), and {FEW} pairs to train "
-        f"with {FEW} to choose weights by, or none. Without pairs, weights are chosen by the source's dev pairs, or by "
-        f"queries made of texts that were held out. Mixed, batches of a larger source come by turns with those of the "
-        "target, and those of a smaller one as there are rows of each: what `auto` takes, and chosen on dev queries. "
+        f"up to {sizes.characters}), and {FEW} pairs to train with {FEW} to choose weights by, or none. Without pairs, "
+        "weights are chosen by the source's dev pairs, or by queries made of texts that were held out. Mixed, batches "
+        "of a larger source come by turns with those of the target, and those of a smaller one as there are rows of "
+        "each: what `auto` takes, and chosen on dev queries. "
         f"Test: {sizes.test[0]:,} queries of the target against {sizes.test[1]:,} documents. `tsdae` is 300 steps on "
         "the target's texts. Rows are weighted by `data.weighting: density_ratio`. Scores are in points of 100, means "
-        "over the seeds, with the least and the greatest; a gain has its 95% interval over the test queries. General is "
-        "the change of the built-in probe's test half. Told apart: how often a fresh classifier tells queries of source "
-        "and target by their vectors, "
-        "before and after. Steps are without those of `tsdae`.",
+        "over the seeds, with the least and the greatest; a gain has its 95% interval over the test queries. General "
+        "is the change of the built-in probe's test half. Told apart: how often a fresh classifier tells queries of "
+        "source and target by their vectors, before and after. Steps are without those of `tsdae`.",
         *(line for name, ways in found.items() for line in _section(name, ways)),
         "",
         "## What is claimed",
