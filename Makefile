@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INPUTS := pyproject.toml constraints.txt
+# A process for each core. What a file shares among its tests is made once.
+TESTS := -q -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check docs format clean
@@ -14,10 +16,10 @@ demo: .venv/.core ## fine-tune on the shipped demo data, print before and after,
 	$(BIN)/acclimate demo
 
 test: .venv/.dev ## the test suite without its long members
-	$(BIN)/python -m pytest -q -m "not long"
+	$(BIN)/python -m pytest $(TESTS) -m "not long"
 
 test-all: .venv/.dev ## the whole test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest $(TESTS)
 
 check: .venv/.dev ## formatting, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

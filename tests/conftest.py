@@ -12,6 +12,8 @@ from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: threads would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))  # so that every test file can say `from tiny import make_tiny_model`
 
 # The same examples in every run: what passes here passes there. `--hypothesis-profile default` looks for new ones.
