@@ -113,7 +113,7 @@ def test_what_is_left_out_and_what_it_costs_is_said(
         monkeypatch.setattr(Show, said_by, lambda self, text: lines.append(text))
     tuned(files, tmp_path / "run", "data.weighting=nearest")
     said = "\n".join(lines)
-    assert "note: 1 rows of source held texts of test or dev and were left out" in said
+    assert "note: rows of source left out because they hold texts of test or dev: 1" in said
     assert "source: 130 rows, read 1.4 times on average; 15 steps beside 15 of TRAIN, 50% of the batches" in said
     assert "most alike: what" in said
     assert "mixing alternating: a batch of the source, a batch of TRAIN (the source is larger than TRAIN)" in said

@@ -103,7 +103,7 @@ def test_what_a_test_asks_for_does_not_train(
         quiet=False,
     )
     told = capsys.readouterr().out
-    assert "11 training rows held texts of test and were left out" in told  # ten right answers and a query
+    assert "training rows left out because they hold texts of test: 11" in told  # ten right answers and a query
     used = {line["line"] for part in ("train", "dev") for line in lines_of(run, part)}
     assert used == set(range(12, 71))
     assert lines_of(run, "test") == []

@@ -102,7 +102,7 @@ def _beside(
         require_scores_that_teach(rows, where)
     notes = notes_of(dataset, name)
     if known:
-        notes.append(f"{known} rows of {name} held texts of test or dev and were left out")
+        notes.append(f"rows of {name} left out because they hold texts of test or dev: {known}")
     chosen = np.sort(numpy_generator(seed, name).permutation(len(rows))[:most])
     if len(chosen) < len(rows):
         notes.append(f"of {len(rows):,} rows of {name} {len(chosen):,} are drawn at random: more than most runs read")

@@ -121,7 +121,7 @@ def cut(
         pool, known = unknown_to(pool, [scored])
         leaked += known
         if known:
-            notes.append(f"{known} training rows held texts of {name} and were left out")
+            notes.append(f"training rows left out because they hold texts of {name}: {known}")
     _require_rows(dataset, pool, leaked)
     rest = replace(dataset, examples=pool)
     sha256 = {"dev": dev.sha256 if dev else "split", "test": test.sha256 if test else "split"}

@@ -80,7 +80,7 @@ def prepare(train: Any, data: DataSettings, seed: int, models: Models) -> Prepar
     tasks, of_tasks = _tasks(data, of_train.held_out, seed)
     of_train, known = of_train.without([given for task in tasks.values() for given in task.held_out])
     if known:
-        of_tasks.append(f"{known} training rows held texts that other tasks are tested on and were left out")
+        of_tasks.append(f"training rows left out because they hold texts that other tasks are tested on: {known}")
     dataset, label_texts = of_train.dataset, of_train.label_texts
     held_out = [*of_train.held_out, *(given for task in tasks.values() for given in task.held_out)]
     said = "none"
@@ -158,7 +158,9 @@ def _tasks(data: DataSettings, of_train: Sequence[HeldOut], seed: int) -> tuple[
         others = [*of_train, *(given for key, other in found.items() if key != name for given in other.held_out)]
         found[name], known = task.without(others)
         if known:
-            notes.append(f"{name}: {known} training rows held texts that other tasks are tested on and were left out")
+            notes.append(
+                f"{name}: training rows left out because they hold texts that other tasks are tested on: {known}"
+            )
     return found, notes
 
 
