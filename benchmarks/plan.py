@@ -1,7 +1,7 @@
 """What ``plan`` says a run takes beside what ``fit`` took: ``python benchmarks/plan.py --data DIR``.
 
 A run is planned and then done, each in a process of its own that finds no vectors of an earlier one. Every cell
-is a file under ``--out``; a second call measures what is missing. About 40 minutes on one quiet core (``--quick``:
+is a file under ``--out``; a second call measures what is missing. 40 to 80 minutes on one core (``--quick``:
 minutes). DIR is what ``benchmarks/data.py`` builds.
 """
 
