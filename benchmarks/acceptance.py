@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from common import RESULTS, Cells, Result, change, points, table, write_table
+from common import RESULTS, Cells, Result, change, points, table, told_met, write_table
 
 from acclimate.core.files import read_jsonl, sha256_file, write_jsonl
 from acclimate.core.seeds import numpy_generator
@@ -236,7 +236,7 @@ def _reading(case: Case, results: Sequence[Result]) -> str:
     mean, least = sum(changes) / len(changes), min(changes)
     if case.gains:
         met = all(result["gate"]["verdict"] == "gained" for result in results)
-        return f"{case.name}: {change(mean)} points; the aim is the verdict `gained`: {'met' if met else 'NOT MET'}."
+        return f"{case.name}: {change(mean)} points; the aim is the verdict `gained`: {told_met(met)}."
     met = mean > 0 and least >= -0.01
     asked = "a mean above zero and no seed below -1 point"
     return f"{case.name}: {change(mean)} points in the mean, {change(least)} at least; the aim is {asked}: " + (

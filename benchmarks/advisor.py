@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from common import RESULTS, Cells, Result, spread, table, write_table
+from common import RESULTS, Cells, Result, spread, table, told_met, write_table
 from cuts import Sizes, cut
 from ways import BASE, SEEDS, Way, tuned
 
@@ -189,14 +189,10 @@ def _regrets(scores: Scores, advised: Rule, amounts: Sequence[Amount]) -> list[s
         least = min(mean["always full"], mean["always adapter"])
         lines.append(
             f"- {choice}: a mean regret of {mean[choice]:.2f}; the aim is 1 point at most: "
-            f"{_met(mean[choice] <= 1)}; and less than {least:.2f}, the lesser of always full and always adapter: "
-            f"{_met(mean[choice] < least)}."
+            f"{told_met(mean[choice] <= 1)}; and less than {least:.2f}, the lesser of always full and always adapter: "
+            f"{told_met(mean[choice] < least)}."
         )
     return lines
-
-
-def _met(reached: bool) -> str:
-    return "met" if reached else "NOT MET"
 
 
 def _regret(scores: Scores, row: Row, rule: Rule) -> float:

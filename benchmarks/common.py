@@ -96,6 +96,11 @@ def spread(values: Sequence[float], show: Callable[[float], str] = points) -> st
     return mean if len(values) == 1 else f"{mean} ({show(min(values))} to {show(max(values))})"
 
 
+def told_met(reached: bool) -> str:
+    """Whether an aim is reached, as a page says it."""
+    return "met" if reached else "NOT MET"
+
+
 def _measured(name: str, config: dict[str, Any], work: Callable[[], Result]) -> dict[str, Any]:
     load, started = psutil.getloadavg()[0], time.perf_counter()
     result = work()

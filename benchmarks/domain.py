@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from claims import interval
-from common import RESULTS, Cells, Result, change, points, spread, table, write_table
+from common import RESULTS, Cells, Result, change, points, spread, table, told_met, write_table
 from cuts import Cut, Sizes, cut
 from ways import ALWAYS as WHOLE
 from ways import BASE, SEEDS, gains
@@ -280,13 +280,9 @@ def _claims(found: Mapping[str, Mapping[Way, Sequence[Result]]]) -> list[str]:
     for name, more in further.items():
         lines.append(
             f"- {name}, {FEW} pairs: mixed with the source {_told(more)} beside these alone; the aim is an interval "
-            f"above zero: {_met(interval(more)[1] > 0)}."
+            f"above zero: {told_met(interval(more)[1] > 0)}."
         )
     return lines
-
-
-def _met(reached: bool) -> str:
-    return "met" if reached else "NOT MET"
 
 
 if __name__ == "__main__":

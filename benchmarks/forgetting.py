@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from claims import interval
-from common import RESULTS, Result, change, points, spread, table, write_table
+from common import RESULTS, Result, change, points, spread, table, told_met, write_table
 from cuts import Cut, Sizes
 from ways import ALWAYS, BASE, FULL, QUICK, SEEDS, SETS, Way, gains, measure, share_of_gain
 
@@ -257,7 +257,7 @@ def _choice(found: Mapping[str, Sequence[Line]]) -> list[str]:
         met = share >= SHARE and lowest >= -LIMIT
         said.append(
             f"- {name}: {100 * share:.0f}% of the gain (at least {100 * least:.0f}%), general {change(lowest)} at the "
-            f"lowest end; the aim is {100 * SHARE:.0f}% and {change(-LIMIT)}: {'met' if met else 'NOT MET'}."
+            f"lowest end; the aim is {100 * SHARE:.0f}% and {change(-LIMIT)}: {told_met(met)}."
         )
     return said
 

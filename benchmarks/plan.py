@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from common import RESULTS, Cells, Result, table, write_table
+from common import RESULTS, Cells, Result, table, told_met, write_table
 from cuts import Sizes, cut
 from ways import BASE
 
@@ -115,7 +115,7 @@ def page(cases: Sequence[Case], results: Sequence[Result], provenance: Sequence[
     off = [_off(result) for result in results]
     aims = [
         f"- {name}: {max(abs(one[name]) for one in off):.0%} off at most; the aim is {limit:.0%}: "
-        f"{'met' if all(abs(one[name]) <= limit for one in off) else 'NOT MET'}."
+        f"{told_met(all(abs(one[name]) <= limit for one in off))}."
         for name, limit in LIMITS.items()
     ]
     return [

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from common import RESULTS, Cells, Result, change, points, spread, table, write_table
+from common import RESULTS, Cells, Result, change, points, spread, table, told_met, write_table
 from cuts import Cut, Sizes, cut
 from ways import ALWAYS, BASE, SEEDS
 
@@ -221,7 +221,7 @@ def _row(way: Way, results: Sequence[Result]) -> list[str]:
 
 def _reading(name: str, both: Sequence[float], alone: Sequence[float]) -> str:
     difference = float(np.mean(both) - np.mean(alone))
-    met = "met" if difference >= -MARGIN else "NOT MET"
+    met = told_met(difference >= -MARGIN)
     return (
         f"- {name}: {change(difference)} points beside the model of that task alone; the aim is at most "
         f"{100 * MARGIN:.0f} point less: {met}."
